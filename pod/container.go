@@ -1,0 +1,226 @@
+package pod
+
+import "time"
+
+// Container is one container of the pod as it should be: a replica of a service.
+type Container struct {
+	// Name is unique on the machine: project-service-replica, or container_name.
+	Name    string
+	Service string
+	// Replica counts from 1.
+	Replica int
+	// OneOff marks a container made by `run`, which no `up` starts, stops or replaces.
+	OneOff bool `json:",omitempty"`
+	// Cell names the network namespace it lives in.
+	Cell string
+
+	// Image is the reference as written.
+	Image    string
+	Pull     PullPolicy
+	Platform string `json:",omitempty"`
+
+	// Entrypoint and Command are nil where the image decides; empty, not nil, clears what the image says.
+	Entrypoint []string
+	Command    []string
+	Env        map[string]string `json:",omitempty"`
+	// User is uid, name, uid:gid or name:group; "" is the image's.
+	User       string   `json:",omitempty"`
+	Groups     []string `json:",omitempty"`
+	WorkingDir string   `json:",omitempty"`
+	TTY        bool     `json:",omitempty"`
+	Stdin      bool     `json:",omitempty"`
+	// Init asks for an init process that reaps zombies and forwards signals.
+	Init bool `json:",omitempty"`
+
+	Hostname   string            `json:",omitempty"`
+	Domainname string            `json:",omitempty"`
+	ExtraHosts []Host            `json:",omitempty"`
+	DNS        DNS               `json:",omitzero"`
+	Labels     map[string]string `json:",omitempty"`
+
+	Mounts []Mount `json:",omitempty"`
+	// Files are secrets and configs: files on a tmpfs of the container.
+	Files    []File `json:",omitempty"`
+	ReadOnly bool   `json:",omitempty"`
+	// ShmSize is the size of /dev/shm in bytes; 0 is 64 MiB.
+	ShmSize int64 `json:",omitempty"`
+
+	Isolation Isolation `json:",omitzero"`
+	Resources Resources `json:",omitzero"`
+
+	// Listens are the ports declared in the file; Ports those published on the host.
+	Listens []Listen `json:",omitempty"`
+	Ports   []Port   `json:",omitempty"`
+
+	After   []Dependency `json:",omitempty"`
+	Health  *Health      `json:",omitempty"`
+	Restart Restart      `json:",omitzero"`
+	Stop    Stop         `json:",omitzero"`
+	Log     Log          `json:",omitzero"`
+}
+
+// PullPolicy says when an image is pulled.
+type PullPolicy string
+
+const (
+	PullMissing PullPolicy = "missing"
+	PullAlways  PullPolicy = "always"
+	PullNever   PullPolicy = "never"
+)
+
+// Host is a line of /etc/hosts.
+type Host struct {
+	Name string
+	// IP is an address, or HostGateway.
+	IP string
+}
+
+// HostGateway in place of an address means the host as the pod sees it.
+const HostGateway = "host-gateway"
+
+// DNS is what resolv.conf says in place of the host's.
+type DNS struct {
+	Servers []string `json:",omitempty"`
+	Search  []string `json:",omitempty"`
+	Options []string `json:",omitempty"`
+}
+
+// MountType is where a mount's content comes from.
+type MountType string
+
+const (
+	MountBind   MountType = "bind"
+	MountVolume MountType = "volume"
+	MountTmpfs  MountType = "tmpfs"
+)
+
+// Mount is a bind mount, a volume or a tmpfs in a container.
+type Mount struct {
+	Type MountType
+	// Source is a host path (bind) or a volume's name (volume); "" for an anonymous volume and a tmpfs.
+	Source string `json:",omitempty"`
+	// Target is absolute, in the container.
+	Target   string
+	ReadOnly bool `json:",omitempty"`
+	// CreateHostPath makes a missing source directory of a bind mount.
+	CreateHostPath bool `json:",omitempty"`
+	// Propagation is a bind mount's: private, rprivate, shared, rshared, slave, rslave; "" is rprivate.
+	Propagation string `json:",omitempty"`
+	// Recursive says how submounts of a bind mount follow: "" or enabled, disabled, writable, readonly.
+	Recursive string `json:",omitempty"`
+	// NoCopy leaves an empty volume empty instead of filling it from the image.
+	NoCopy bool `json:",omitempty"`
+	// Subpath of a volume that is mounted instead of its root.
+	Subpath string `json:",omitempty"`
+	// Size of a tmpfs in bytes, 0 without bound; Mode its permission bits, 0 for 01777.
+	Size int64  `json:",omitempty"`
+	Mode uint32 `json:",omitempty"`
+}
+
+// File is a secret or a config in a container.
+type File struct {
+	// Source is the key in the Compose file, for messages.
+	Source string
+	// Secret marks a secret, whose content is never printed.
+	Secret bool `json:",omitempty"`
+	// Target is the absolute path in the container.
+	Target string
+	// HostPath is the file the content is read from, at creation; else Content is it.
+	HostPath string `json:",omitempty"`
+	// EnvVar is the variable of the caller's environment that holds the content; its value is never stored.
+	EnvVar  string `json:",omitempty"`
+	Content string `json:",omitempty"`
+	// Digest of the content, so that a change of it is a change of the container.
+	Digest string `json:",omitempty"`
+	// UID and GID are numbers in the container; Mode the permission bits.
+	UID, GID int
+	Mode     uint32
+}
+
+// Until is the condition a dependency waits for.
+type Until string
+
+const (
+	UntilStarted   Until = "started"
+	UntilHealthy   Until = "healthy"
+	UntilCompleted Until = "completed"
+)
+
+// Dependency makes a container start only after another has come as far as Until.
+type Dependency struct {
+	// On is the service waited for: all its replicas.
+	On    string
+	Until Until
+	// Required false lets the start go on, with a warning, where On is absent or fails.
+	Required bool
+	// Restart restarts this container when On is restarted or replaced.
+	Restart bool `json:",omitempty"`
+}
+
+// Health is a health check.
+type Health struct {
+	// Test is ["CMD", arg...], ["CMD-SHELL", line]; ["NONE"] switches off the image's.
+	Test []string
+	// Zero values below are the defaults of the Compose specification: 30s, 30s, 0s, 5s, 3.
+	Interval      time.Duration `json:",omitempty"`
+	Timeout       time.Duration `json:",omitempty"`
+	StartPeriod   time.Duration `json:",omitempty"`
+	StartInterval time.Duration `json:",omitempty"`
+	Retries       int           `json:",omitempty"`
+}
+
+// RestartPolicy says after which exits a container is started again.
+type RestartPolicy string
+
+const (
+	RestartNo            RestartPolicy = "no"
+	RestartAlways        RestartPolicy = "always"
+	RestartOnFailure     RestartPolicy = "on-failure"
+	RestartUnlessStopped RestartPolicy = "unless-stopped"
+)
+
+// Restart is a restart policy with its bound.
+type Restart struct {
+	// Policy "" is RestartNo.
+	Policy RestartPolicy `json:",omitempty"`
+	// MaxRetries bounds on-failure; 0 is no bound.
+	MaxRetries int `json:",omitempty"`
+}
+
+// Stop is how a container is asked to end.
+type Stop struct {
+	// Signal "" is the image's STOPSIGNAL, else SIGTERM.
+	Signal string `json:",omitempty"`
+	// Grace is the time until SIGKILL; nil is ten seconds.
+	Grace *time.Duration `json:",omitempty"`
+}
+
+// DefaultStopGrace is the time a container has to end before it is killed, where the file says nothing.
+const DefaultStopGrace = 10 * time.Second
+
+// GraceOrDefault is the time until SIGKILL.
+func (s Stop) GraceOrDefault() time.Duration {
+	if s.Grace == nil {
+		return DefaultStopGrace
+	}
+	return *s.Grace
+}
+
+// LogDriver says what becomes of a container's output.
+type LogDriver string
+
+const (
+	// LogFile keeps output in rotated files; json-file, k8s-file and local in a Compose file all mean it.
+	LogFile LogDriver = "file"
+	// LogNone drops output.
+	LogNone LogDriver = "none"
+)
+
+// Log is how a container's output is kept.
+type Log struct {
+	// Driver "" is LogFile.
+	Driver LogDriver `json:",omitempty"`
+	// MaxSize of one file in bytes, 0 is 10 MiB; MaxFiles kept, 0 is 5.
+	MaxSize  int64 `json:",omitempty"`
+	MaxFiles int   `json:",omitempty"`
+}

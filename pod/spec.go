@@ -1,0 +1,85 @@
+// Package pod is the vocabulary of a running project: the pod, its cells, volumes and containers, as data.
+//
+// A Spec says what a pod should be; a Status says what it is. Both are plain values: they marshal to JSON
+// unchanged, compare by their fields, and reach for nothing on the machine.
+package pod
+
+// Spec is a project as the pod it should become.
+type Spec struct {
+	// Name is the project's name; it names the pod, its state directory and everything made for it.
+	Name string
+	// Dir is the project directory and Files the Compose files, absolute, as the user gave them.
+	Dir   string
+	Files []string `json:",omitempty"`
+	// Cells are the network namespaces of the pod; a simple project has one.
+	Cells []Cell
+	// Volumes are the named volumes the containers mount, sorted by name.
+	Volumes []Volume `json:",omitempty"`
+	// Containers are sorted by name. Their order says nothing about the order they start in: After does.
+	Containers []Container
+}
+
+// Container finds a container of the pod by name.
+func (s Spec) Container(name string) (Container, bool) {
+	for _, c := range s.Containers {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Container{}, false
+}
+
+// Ports are the published ports of all containers, in the containers' order.
+func (s Spec) Ports() []Port {
+	var ports []Port
+	for _, c := range s.Containers {
+		ports = append(ports, c.Ports...)
+	}
+	return ports
+}
+
+// DefaultCell is the cell every container is in unless a promise of the file needs another.
+const DefaultCell = "default"
+
+// Cell is a network namespace of the pod.
+type Cell struct {
+	Name string
+	// Why says which promise of the file made this cell; "" for the first one.
+	Why string `json:",omitempty"`
+}
+
+// Volume is a named volume.
+type Volume struct {
+	// Name is the volume's name on the machine: project_key, or what the file's name: says.
+	Name string
+	// External volumes are neither made nor removed by the project.
+	External   bool              `json:",omitempty"`
+	Driver     string            `json:",omitempty"`
+	DriverOpts map[string]string `json:",omitempty"`
+	Labels     map[string]string `json:",omitempty"`
+}
+
+// Protocol of a port.
+const (
+	TCP = "tcp"
+	UDP = "udp"
+)
+
+// Port is a published port: what arrives at the host port reaches the container's port.
+type Port struct {
+	// Container is the container's name.
+	Container string
+	// HostIP is the host address that listens; "" is every address, IPv4 and IPv6.
+	HostIP string `json:",omitempty"`
+	// HostPort 0 lets the kernel choose; the status then has what it chose.
+	HostPort      uint16
+	ContainerPort uint16
+	// Protocol is TCP or UDP.
+	Protocol string
+}
+
+// Listen is a port that a container declares to listen on (EXPOSE, expose, the target of ports).
+type Listen struct {
+	Port     uint16
+	Protocol string
+}

@@ -1,0 +1,121 @@
+package pod
+
+import "time"
+
+// Status is a pod as it was observed: what is remembered of it and what runs.
+type Status struct {
+	Name string
+	// Spec is what the pod was last told to be; nil where there is no pod of that name.
+	Spec *Spec `json:",omitempty"`
+	// Up says whether the pod's namespaces and its supervisor exist.
+	Up bool
+	// Containers are sorted by name.
+	Containers []ContainerStatus `json:",omitempty"`
+	// Ports are the published ports as they are bound, host ports chosen by the kernel filled in.
+	Ports []Port `json:",omitempty"`
+	// Images are those in the store, by the reference the spec asked for.
+	Images map[string]Image `json:",omitempty"`
+	// Volumes are the names of volumes that exist, of those the spec asked for and those the pod has.
+	Volumes []string `json:",omitempty"`
+	// Taken are host ports somebody else listens on, of those the spec asked for.
+	Taken []TakenPort `json:",omitempty"`
+}
+
+// Container finds a container's status by name.
+func (s Status) Container(name string) (ContainerStatus, bool) {
+	for _, c := range s.Containers {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return ContainerStatus{}, false
+}
+
+// Image is an image in the store, as far as planning needs it.
+type Image struct {
+	ID string
+	// Listens are its EXPOSE.
+	Listens []Listen `json:",omitempty"`
+}
+
+// TakenPort is a host port that another process listens on.
+type TakenPort struct {
+	HostIP   string
+	HostPort uint16
+	Protocol string
+	// Owner names who listens, "nginx (pid 812)" or `project "shop"`; "" where that cannot be read.
+	Owner string
+}
+
+// State is what a container is doing.
+type State string
+
+const (
+	// StateCreated: its root exists, it never ran.
+	StateCreated State = "created"
+	// StatePartial: its creation was begun and not finished.
+	StatePartial    State = "partial"
+	StateRunning    State = "running"
+	StatePaused     State = "paused"
+	StateRestarting State = "restarting"
+	StateExited     State = "exited"
+)
+
+// Alive says whether a process of the container runs or is about to.
+func (s State) Alive() bool {
+	return s == StateRunning || s == StatePaused || s == StateRestarting
+}
+
+// HealthState is what the health checks say; "" without a health check.
+type HealthState string
+
+const (
+	HealthStarting  HealthState = "starting"
+	HealthHealthy   HealthState = "healthy"
+	HealthUnhealthy HealthState = "unhealthy"
+)
+
+// ContainerStatus is a container as it was observed.
+type ContainerStatus struct {
+	// Container is what it was made from.
+	Container
+	ID string
+	// ImageID is the image it was made from.
+	ImageID   string
+	CreatedAt time.Time
+	Run       Run
+}
+
+// Run is what has become of a container's process.
+type Run struct {
+	State State
+	// PID of its first process, in the supervisor's PID namespace; 0 when none runs.
+	PID        int `json:",omitempty"`
+	StartedAt  time.Time
+	FinishedAt time.Time
+	// ExitCode is 128+n after signal n, and UnknownExit where nobody was there to see it.
+	ExitCode  int
+	OOMKilled bool `json:",omitempty"`
+	// Restarts counts the starts after the first that its restart policy made.
+	Restarts int         `json:",omitempty"`
+	Health   HealthState `json:",omitempty"`
+	// FailingStreak counts the probes failed in a row; Probes are the newest five, oldest first.
+	FailingStreak int     `json:",omitempty"`
+	Probes        []Probe `json:",omitempty"`
+	// Stopped says that a user asked for its end, so that no restart policy brings it back.
+	Stopped bool `json:",omitempty"`
+	// Error is why it could not be started.
+	Error string `json:",omitempty"`
+}
+
+// UnknownExit is the exit code of a container that ended while nobody watched. It is never invented.
+const UnknownExit = -1
+
+// Probe is one run of a health check.
+type Probe struct {
+	At       time.Time
+	Took     time.Duration
+	ExitCode int
+	// Output is its first 4096 bytes.
+	Output string `json:",omitempty"`
+}
