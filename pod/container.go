@@ -144,6 +144,9 @@ const (
 	UntilStarted   Until = "started"
 	UntilHealthy   Until = "healthy"
 	UntilCompleted Until = "completed"
+	// UntilReady is what `up --wait` waits for: healthy where there is a health check, else running; a
+	// container that has exited with 0 is done, and ready too.
+	UntilReady Until = "ready"
 )
 
 // Dependency makes a container start only after another has come as far as Until.

@@ -4,6 +4,11 @@
 // unchanged, compare by their fields, and reach for nothing on the machine.
 package pod
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Spec is a project as the pod it should become.
 type Spec struct {
 	// Name is the project's name; it names the pod, its state directory and everything made for it.
@@ -76,6 +81,18 @@ type Port struct {
 	ContainerPort uint16
 	// Protocol is TCP or UDP.
 	Protocol string
+}
+
+// String is host:port->port/protocol, the host as `docker compose ps` prints it.
+func (p Port) String() string {
+	host := p.HostIP
+	switch {
+	case host == "":
+		host = "0.0.0.0"
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
+	}
+	return fmt.Sprintf("%s:%d->%d/%s", host, p.HostPort, p.ContainerPort, p.Protocol)
 }
 
 // Listen is a port that a container declares to listen on (EXPOSE, expose, the target of ports).

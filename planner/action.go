@@ -1,0 +1,176 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Action is one change to the machine, or a wait for one. Every action is idempotent: done twice, the second
+// time finds it done.
+//
+//sumtype:decl
+type Action interface {
+	describe() Description
+}
+
+// Kind of an object that actions act on.
+type Kind string
+
+const (
+	KindPod       Kind = "pod"
+	KindContainer Kind = "container"
+	KindImage     Kind = "image"
+	KindVolume    Kind = "volume"
+)
+
+type (
+	// PullImage brings an image from its registry into the store.
+	PullImage struct {
+		Image    string
+		Platform string
+	}
+	// CreateVolume makes a named volume.
+	CreateVolume struct{ Volume pod.Volume }
+	// CreateSandbox starts the pod's supervisor with its namespaces, and binds the published ports.
+	CreateSandbox struct {
+		Name  string
+		Cells []pod.Cell
+		Ports []pod.Port
+	}
+	// PublishPorts makes exactly these ports published; running containers do not notice.
+	PublishPorts struct {
+		Name  string
+		Ports []pod.Port
+	}
+	// CreateContainer makes a container's root and its bundle. Reuse are anonymous volumes it takes over from
+	// the container it replaces, by their path.
+	CreateContainer struct {
+		Container pod.Container
+		Reuse     map[string]string
+	}
+	// UpdateContainer changes what needs no new container: Changed names it.
+	UpdateContainer struct {
+		Container pod.Container
+		Changed   []string
+	}
+	// StartContainer starts a container's process.
+	StartContainer struct{ Name string }
+	// WaitContainer waits until a container has come as far as Until, and fails when it cannot any more.
+	// Where Required is false, a failure is a warning.
+	WaitContainer struct {
+		Name     string
+		Until    pod.Until
+		Required bool
+	}
+	// StopContainer asks a container to end and kills it after Grace. It is not restarted.
+	StopContainer struct {
+		Name  string
+		Grace time.Duration
+	}
+	// KillContainer sends a signal.
+	KillContainer struct {
+		Name   string
+		Signal string
+	}
+	// RemoveContainer removes a stopped container: its root, its logs and, if Volumes, its anonymous volumes.
+	RemoveContainer struct {
+		Name    string
+		Volumes bool
+	}
+	// RemoveSandbox ends the supervisor and removes the namespaces and all that was made for the pod.
+	RemoveSandbox struct{ Name string }
+	// RemoveVolume removes a named volume and what is in it.
+	RemoveVolume struct{ Name string }
+	// RemoveImage removes an image from the store, where no container uses it.
+	RemoveImage struct{ Image string }
+)
+
+// Description is how an action shows in a plan and in progress.
+type Description struct {
+	Kind Kind
+	// Name of the object, Verb in the infinitive, and Detail that follows it; "" for none.
+	Name, Verb, Detail string
+}
+
+// Object is kind/name.
+func (d Description) Object() string { return string(d.Kind) + "/" + d.Name }
+
+func (a PullImage) describe() Description {
+	return Description{KindImage, a.Image, "pull", ""}
+}
+
+func (a CreateVolume) describe() Description {
+	return Description{KindVolume, a.Volume.Name, "create", ""}
+}
+
+func (a CreateSandbox) describe() Description {
+	return Description{KindPod, a.Name, "create", portList(a.Ports)}
+}
+
+func (a PublishPorts) describe() Description {
+	return Description{KindPod, a.Name, "publish", portList(a.Ports)}
+}
+
+func (a CreateContainer) describe() Description {
+	return Description{KindContainer, a.Container.Name, "create", ""}
+}
+
+func (a UpdateContainer) describe() Description {
+	return Description{KindContainer, a.Container.Name, "update", strings.Join(a.Changed, ", ")}
+}
+
+func (a StartContainer) describe() Description {
+	return Description{KindContainer, a.Name, "start", ""}
+}
+
+func (a WaitContainer) describe() Description {
+	return Description{KindContainer, a.Name, "wait", "until " + string(a.Until)}
+}
+
+func (a StopContainer) describe() Description {
+	return Description{KindContainer, a.Name, "stop", ""}
+}
+
+func (a KillContainer) describe() Description {
+	return Description{KindContainer, a.Name, "kill", "with " + a.Signal}
+}
+
+func (a RemoveContainer) describe() Description {
+	d := Description{KindContainer, a.Name, "remove", ""}
+	if a.Volumes {
+		d.Detail = "with its anonymous volumes"
+	}
+	return d
+}
+
+func (a RemoveSandbox) describe() Description {
+	return Description{KindPod, a.Name, "remove", ""}
+}
+
+func (a RemoveVolume) describe() Description {
+	return Description{KindVolume, a.Name, "remove", ""}
+}
+
+func (a RemoveImage) describe() Description {
+	return Description{KindImage, a.Image, "remove", ""}
+}
+
+// portList is "0.0.0.0:8080->80/tcp, ..." of ports.
+func portList(ports []pod.Port) string {
+	list := make([]string, len(ports))
+	for i, p := range ports {
+		list[i] = p.String()
+	}
+	return strings.Join(list, ", ")
+}
+
+// unique sorts IDs and drops zeros and doubles.
+func unique(ids []int) []int {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id int) bool { return id == 0 })
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
