@@ -1,0 +1,179 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// RemoveImages says which images Down removes.
+type RemoveImages string
+
+const (
+	KeepImages RemoveImages = ""
+	// LocalImages are those without a name of their own: built for the project.
+	LocalImages RemoveImages = "local"
+	AllImages   RemoveImages = "all"
+)
+
+// DownOptions are what `down` may be asked for.
+type DownOptions struct {
+	// Services limits it to these containers; nil is the whole pod.
+	Services      []string
+	Volumes       bool
+	Images        RemoveImages
+	RemoveOrphans bool
+	Grace         *time.Duration
+}
+
+// Down plans the end of a pod: containers in reverse order of their dependencies, then what was made for them.
+// Desired is what the file says, nil where there is no file: then nothing is an orphan.
+func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
+	plan := &Plan{Project: observed.Name}
+	ending := func(c pod.ContainerStatus) bool {
+		switch {
+		case opt.Services != nil:
+			return slices.Contains(opt.Services, c.Service)
+		case desired == nil || opt.RemoveOrphans || c.OneOff:
+			return true
+		}
+		return slices.ContainsFunc(desired.Containers, func(d pod.Container) bool { return d.Service == c.Service })
+	}
+	end := &teardown{plan: plan, observed: observed, grace: opt.Grace, why: "asked to end", stopped: map[string]int{}}
+	removed := end.remove(ending, opt.Volumes)
+	rest := slices.DeleteFunc(slices.Clone(observed.Containers), ending)
+	for _, c := range rest {
+		if opt.Services == nil {
+			plan.note("container %s is of service %s, which the file does not have, and keeps the pod: --remove-orphans removes it", c.Name, c.Service)
+		}
+	}
+	if len(rest) > 0 {
+		end.publishRest(rest, removed)
+		return plan
+	}
+	if observed.Up || observed.Spec != nil {
+		removed = append(removed, plan.add(RemoveSandbox{observed.Name}, "asked to end", removed...))
+	}
+	if opt.Services == nil {
+		removeVolumes(plan, desired, observed, opt, removed)
+		removeImages(plan, desired, observed, opt, removed)
+	}
+	return plan
+}
+
+func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOptions, after []int) {
+	if !opt.Volumes {
+		return
+	}
+	declared := map[string]pod.Volume{}
+	for _, spec := range []*pod.Spec{observed.Spec, desired} {
+		if spec != nil {
+			for _, v := range spec.Volumes {
+				declared[v.Name] = v
+			}
+		}
+	}
+	names := slices.Sorted(keys(declared))
+	for _, name := range names {
+		if !declared[name].External && slices.Contains(observed.Volumes, name) {
+			plan.add(RemoveVolume{name}, "asked to remove volumes", after...)
+			plan.loses(fmt.Sprintf("the data in volume %s", name))
+		}
+	}
+}
+
+func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOptions, after []int) {
+	if opt.Images == KeepImages {
+		return
+	}
+	var images []string
+	for _, c := range observed.Containers {
+		images = append(images, c.Image)
+	}
+	if desired != nil {
+		for _, c := range desired.Containers {
+			images = append(images, c.Image)
+		}
+	}
+	slices.Sort(images)
+	for _, image := range slices.Compact(images) {
+		_, present := observed.Images[image]
+		if present && (opt.Images == AllImages || builtFor(observed.Name, image)) {
+			plan.add(RemoveImage{image}, "asked to remove images", after...)
+		}
+	}
+}
+
+// builtFor says whether an image has the name that a build without `image:` gets: project-service.
+func builtFor(project, image string) bool {
+	return len(image) > len(project)+1 && image[:len(project)+1] == project+"-"
+}
+
+// Stop plans the stop of the named services' containers (nil: all), dependents first. Their ports are free
+// afterwards.
+func Stop(observed pod.Status, services []string, grace *time.Duration) *Plan {
+	plan := &Plan{Project: observed.Name}
+	end := &teardown{plan: plan, observed: observed, grace: grace, why: "asked to stop", stopped: map[string]int{}}
+	stops := end.stop(named(services))
+	if len(stops) > 0 {
+		rest := slices.DeleteFunc(slices.Clone(observed.Containers), named(services))
+		end.publishRest(rest, stops)
+	}
+	return plan
+}
+
+// Remove plans the removal of stopped containers, of running ones too if stopFirst.
+func Remove(observed pod.Status, services []string, stopFirst, volumes bool) *Plan {
+	plan := &Plan{Project: observed.Name}
+	end := &teardown{plan: plan, observed: observed, why: "asked to remove", stopped: map[string]int{}}
+	end.remove(func(c pod.ContainerStatus) bool {
+		return named(services)(c) && (stopFirst || !c.Run.State.Alive())
+	}, volumes)
+	return plan
+}
+
+// Kill plans a signal to every living container of the named services.
+func Kill(observed pod.Status, services []string, signal string) *Plan {
+	plan := &Plan{Project: observed.Name}
+	for _, c := range observed.Containers {
+		if named(services)(c) && c.Run.State.Alive() {
+			plan.add(KillContainer{Name: c.Name, Signal: signal}, "asked to kill")
+		}
+	}
+	return plan
+}
+
+// Start plans the start of containers that exist, in the order and after the waits of their dependencies.
+func Start(observed pod.Status, services []string, wait bool) (*Plan, error) {
+	opt := UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Wait: wait}
+	return Up(asSpec(observed), observed, opt)
+}
+
+// Restart plans a stop and a start of the named services' containers, and of those that depend on them with
+// restart: true.
+func Restart(observed pod.Status, services []string, grace *time.Duration) (*Plan, error) {
+	opt := UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Restart: true, Grace: grace}
+	return Up(asSpec(observed), observed, opt)
+}
+
+// asSpec is the pod that the observed containers were made for.
+func asSpec(observed pod.Status) pod.Spec {
+	spec := pod.Spec{Name: observed.Name}
+	if observed.Spec != nil {
+		spec = *observed.Spec
+	}
+	spec.Containers = nil
+	for _, c := range observed.Containers {
+		if !c.OneOff && c.Run.State != pod.StatePartial {
+			spec.Containers = append(spec.Containers, c.Container)
+		}
+	}
+	return spec
+}
+
+// named tells the containers of the named services; nil names all.
+func named(services []string) func(pod.ContainerStatus) bool {
+	return func(c pod.ContainerStatus) bool { return services == nil || slices.Contains(services, c.Service) }
+}

@@ -1,0 +1,134 @@
+package planner
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// live are the fields of a container that change without a new container: the supervisor takes them over, or
+// they only say something about order and names.
+func live(field string) bool {
+	switch field {
+	case "Labels", "Ports", "After", "Health", "Restart", "Stop", "Pull", "Listens":
+		return true
+	}
+	return false
+}
+
+// words are the Compose names of fields that are called differently there.
+func words(field string) string {
+	switch field {
+	case "Env":
+		return "environment"
+	case "Mounts":
+		return "volumes"
+	case "Files":
+		return "secrets or configs"
+	case "Groups":
+		return "group_add"
+	case "WorkingDir":
+		return "working_dir"
+	case "Stdin":
+		return "stdin_open"
+	case "ReadOnly":
+		return "read_only"
+	case "ShmSize":
+		return "shm_size"
+	case "ExtraHosts":
+		return "extra_hosts"
+	case "Log":
+		return "logging"
+	case "Health":
+		return "healthcheck"
+	case "After":
+		return "depends_on"
+	case "Stop":
+		return "stop_signal or stop_grace_period"
+	case "Listens":
+		return "expose"
+	case "Isolation":
+		return "capabilities, security_opt, sysctls, ulimits or devices"
+	}
+	return strings.ToLower(field)
+}
+
+// whyReplace says why a container must be made anew, "" to keep it. Values are never named: they may be secret.
+func whyReplace(want pod.Container, have pod.ContainerStatus, images map[string]pod.Image) string {
+	if have.Run.State == pod.StatePartial {
+		return "its creation was interrupted"
+	}
+	replaced, _ := differences(want, have.Container)
+	if len(replaced) > 0 {
+		return strings.Join(replaced, ", ") + " changed"
+	}
+	if image, ok := images[want.Image]; ok && image.ID != have.ImageID {
+		return fmt.Sprintf("image %s is another one now", want.Image)
+	}
+	return ""
+}
+
+// differences names what differs between two containers: what needs a new one, and what does not.
+func differences(want, have pod.Container) (replaced, updated []string) {
+	w, h := fields(want), fields(have)
+	names := slices.Collect(keys(w, h))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if bytes.Equal(w[name], h[name]) {
+			continue
+		}
+		word := words(name)
+		if name == "Env" {
+			word += " " + strings.Join(changedKeys(want.Env, have.Env), " ")
+		}
+		if live(name) {
+			updated = append(updated, word)
+		} else {
+			replaced = append(replaced, word)
+		}
+	}
+	return replaced, updated
+}
+
+// fields are a container's fields in their canonical form, so that nil and empty compare as they are stored.
+func fields(c pod.Container) map[string]json.RawMessage {
+	var f map[string]json.RawMessage
+	b, err := json.Marshal(c)
+	if err == nil {
+		err = json.Unmarshal(b, &f)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("a pod.Container does not marshal: %v", err)) // only plain fields: it always does
+	}
+	return f
+}
+
+func keys[V any](maps ...map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, m := range maps {
+			for k := range m {
+				if !yield(k) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// changedKeys are the keys whose values differ, sorted.
+func changedKeys(a, b map[string]string) []string {
+	var changed []string
+	for k := range keys(a, b) {
+		va, ina := a[k]
+		vb, inb := b[k]
+		if va != vb || ina != inb {
+			changed = append(changed, k)
+		}
+	}
+	slices.Sort(changed)
+	return slices.Compact(changed)
+}
