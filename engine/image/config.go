@@ -52,9 +52,9 @@ type written struct {
 		Labels       map[string]string
 		ExposedPorts map[string]struct{}
 		Healthcheck  *struct {
-			Test                                         []string
+			Test                                          []string
 			Interval, Timeout, StartPeriod, StartInterval time.Duration
-			Retries                                      int
+			Retries                                       int
 		}
 	} `json:"config"`
 }

@@ -60,13 +60,13 @@ func localNames(sys *types.SystemContext, ref string) ([]reference.Named, error)
 	if err != nil {
 		return nil, err
 	}
-	if shortnames.IsShortName(ref) {
-		local = append(local, hub(ref))
+	if name := hub(ref); name != nil && shortnames.IsShortName(ref) {
+		local = append(local, name)
 	}
 	return local, nil
 }
 
-// hub is a valid reference as Docker Hub has it: nginx is docker.io/library/nginx:latest.
+// hub is a reference as Docker Hub has it: nginx is docker.io/library/nginx:latest. It is nil for what is no name.
 func hub(ref string) reference.Named {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {

@@ -1,0 +1,193 @@
+// Package rootfs is the root filesystems of containers: a writable layer over an image, mounted by overlay.
+//
+// Each is a container of containers-storage, so that podman and buildah see its layers in use and never prune them.
+//
+// # What a crash may take
+//
+// containers-storage would fsync(2) its records four times for each container made and three times for each removed.
+// Records are therefore made "volatile", which writes them without fsync, in the same directory: they live through
+// reboots, and through the death of any process. Only a power cut within seconds could take them, so [Roots.Sync]
+// makes them durable once for all containers of an `up`. Overlay mounts are never volatile: fsync(2) inside a container
+// reaches the disk. (podman uses volatile records for `run --rm` only, and mounts those volatile too.)
+package rootfs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.podman.io/storage"
+)
+
+// Roots are the root filesystems in one store. Its methods may be used from many goroutines, and beside other
+// processes: containers-storage locks.
+type Roots struct {
+	store storage.Store
+}
+
+// New gives the root filesystems of a store that image.Open opened.
+func New(store storage.Store) *Roots {
+	return &Roots{store: store}
+}
+
+// Root is a root filesystem that pcompose made.
+type Root struct {
+	ID      string
+	Name    string
+	Project string
+	ImageID string
+	Created time.Time
+}
+
+// Options say more about a root to be made.
+type Options struct {
+	// Project it belongs to, kept with it for List.
+	Project string
+	// StorageOpt are the driver's options for the layer, as storage_opt has them: size.
+	StorageOpt map[string]string
+}
+
+// metadata marks what pcompose made. Its name in the store's records is the field's.
+type metadata struct {
+	// Pcompose is the version of this form.
+	Pcompose int    `json:"pcompose"`
+	Project  string `json:"project"`
+	// Name and ImageName are as podman writes them, which shows them in `podman ps --external`.
+	Name string `json:"name"`
+}
+
+// Create makes the root of container id over an image; nil means "it exists", not "this call made it". A name that
+// another container of the store has, podman's too, is an error. What a call killed half way left is cleared by the
+// next one with that id, or by Remove.
+func (r *Roots) Create(id, name, imageID string, options Options) error {
+	if !validID(id) {
+		return fmt.Errorf("cannot make root of container %q: its ID %q is not 64 hexadecimal digits", name, id)
+	}
+	if _, err := r.store.Container(id); err == nil {
+		return nil
+	}
+	mark, err := json.Marshal(metadata{Pcompose: 1, Project: options.Project, Name: name})
+	if err != nil {
+		return fmt.Errorf("cannot make root of container %q: %w", name, err)
+	}
+	create := func() error {
+		// The layer has the container's ID, so that one whose record was never written can be found.
+		_, err := r.store.CreateContainer(id, []string{name}, imageID, id, string(mark), &storage.ContainerOptions{
+			Volatile:   true,
+			StorageOpt: options.StorageOpt,
+		})
+		return err
+	}
+	err = create()
+	if errors.Is(err, storage.ErrDuplicateID) {
+		if _, known := r.store.Container(id); known == nil {
+			return nil
+		}
+		if err = r.store.DeleteLayer(id); err == nil || errors.Is(err, storage.ErrLayerUnknown) {
+			err = create()
+		}
+	}
+	switch {
+	case errors.Is(err, storage.ErrDuplicateName):
+		return fmt.Errorf("cannot make root of container %q: %s", name, r.owner(name))
+	case errors.Is(err, storage.ErrImageUnknown):
+		return fmt.Errorf("cannot make root of container %q: image %q is not in the store", name, imageID)
+	case err != nil:
+		return fmt.Errorf("cannot make root of container %q: %w", name, err)
+	}
+	return nil
+}
+
+// owner says who has a name.
+func (r *Roots) owner(name string) string {
+	other, err := r.store.Container(name)
+	if err != nil {
+		return "its name is taken"
+	}
+	root, ours := describe(*other)
+	if !ours {
+		return fmt.Sprintf("container %.12s, made by podman or another program, has its name", other.ID)
+	}
+	return fmt.Sprintf("container %.12s of project %q has its name", other.ID, root.Project)
+}
+
+// Exists says which of the IDs have a root, in the order asked.
+func (r *Roots) Exists(ids []string) ([]bool, error) {
+	all, err := r.store.Containers()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list roots: %w", err)
+	}
+	known := make(map[string]bool, len(all))
+	for _, c := range all {
+		known[c.ID] = true
+	}
+	exist := make([]bool, len(ids))
+	for i, id := range ids {
+		exist[i] = known[id]
+	}
+	return exist, nil
+}
+
+// List gives the roots that pcompose made, of every project, sorted by name: what no state file knows is a leftover.
+func (r *Roots) List() ([]Root, error) {
+	all, err := r.store.Containers()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list roots: %w", err)
+	}
+	var roots []Root
+	for _, c := range all {
+		if root, ours := describe(c); ours {
+			roots = append(roots, root)
+		}
+	}
+	slices.SortFunc(roots, func(a, b Root) int { return strings.Compare(a.Name+"\x00"+a.ID, b.Name+"\x00"+b.ID) })
+	return roots, nil
+}
+
+func describe(c storage.Container) (root Root, ours bool) {
+	var mark metadata
+	if json.Unmarshal([]byte(c.Metadata), &mark) != nil || mark.Pcompose == 0 {
+		return Root{}, false
+	}
+	return Root{ID: c.ID, Name: mark.Name, Project: mark.Project, ImageID: c.ImageID, Created: c.Created}, true
+}
+
+// Sync makes every root made or removed so far durable: one or two fsyncs for all of them, see the package's words.
+func (r *Roots) Sync() error {
+	driver := filepath.Join(r.store.GraphRoot(), r.store.GraphDriverName())
+	for _, path := range []string{
+		driver + "-layers/volatile-layers.json",
+		driver + "-containers/volatile-containers.json",
+	} {
+		if err := syncFile(path); err != nil {
+			return fmt.Errorf("cannot make roots durable: %w", err)
+		}
+	}
+	return nil
+}
+
+// syncFile fsyncs a file and the directory entry that names it. One that is missing needs none.
+func syncFile(path string) error {
+	for _, p := range []string{path, filepath.Dir(path)} {
+		f, err := os.Open(p)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validID(id string) bool {
+	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
+}

@@ -1,0 +1,60 @@
+package rootfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/user"
+)
+
+// Identity is who a container's process runs as.
+type Identity struct {
+	UID, GID int
+	// Groups are the additional groups, sorted by the order of /etc/group.
+	Groups []int
+	// Home is the home directory, "/" for a user that /etc/passwd does not know.
+	Home string
+}
+
+// User resolves a user as an image or a Compose file names it ("", uid, name, uid:gid, name:group) and additional
+// groups, by the account files inside a mounted root. "" is root. Numbers need no account; names do.
+func User(root, spec string, groups []string) (Identity, error) {
+	passwd, err := readInside(root, "/etc/passwd")
+	if err != nil {
+		return Identity{}, fmt.Errorf("cannot read the image's /etc/passwd: %w", err)
+	}
+	group, err := readInside(root, "/etc/group")
+	if err != nil {
+		return Identity{}, fmt.Errorf("cannot read the image's /etc/group: %w", err)
+	}
+	defaults := &user.ExecUser{Home: "/"}
+	found, err := user.GetExecUser(spec, defaults, bytes.NewReader(passwd), bytes.NewReader(group))
+	name, groupName, _ := strings.Cut(spec, ":")
+	switch {
+	case errors.Is(err, user.ErrNoPasswdEntries):
+		return Identity{}, fmt.Errorf("no user %q in the image's /etc/passwd", name)
+	case errors.Is(err, user.ErrNoGroupEntries):
+		return Identity{}, fmt.Errorf("no group %q in the image's /etc/group", groupName)
+	case err != nil:
+		return Identity{}, fmt.Errorf("user %q is not valid: %w", spec, err)
+	}
+	id := Identity{UID: found.Uid, GID: found.Gid, Groups: found.Sgids, Home: found.Home}
+	if id.Home == "" {
+		id.Home = "/"
+	}
+	for _, g := range groups {
+		gids, err := user.GetAdditionalGroups([]string{g}, bytes.NewReader(group))
+		if err != nil {
+			return Identity{}, fmt.Errorf("no group %q in the image's /etc/group", g)
+		}
+		for _, gid := range gids {
+			if !slices.Contains(id.Groups, gid) {
+				id.Groups = append(id.Groups, gid)
+			}
+		}
+	}
+	return id, nil
+}
