@@ -1,0 +1,90 @@
+// Package control is the words that the CLI and a pod's supervisor exchange over the pod's socket.
+//
+// A connection carries one request and its replies. Files travel with the first byte of a message
+// (SCM_RIGHTS, unix(7)). The socket is 0600 in a 0700 directory and each end checks who the other is.
+package control
+
+import (
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Request asks a supervisor for one thing: exactly one field is set.
+type Request struct {
+	// Status is answered by one reply; Watch by one now and one at every change, until either side closes.
+	Status *struct{} `json:",omitempty"`
+	Watch  *struct{} `json:",omitempty"`
+	// Start is answered when the process runs, or could not be started.
+	Start *Start `json:",omitempty"`
+	// Stop is answered when the process has ended and its output is stored.
+	Stop   *Stop   `json:",omitempty"`
+	Signal *Signal `json:",omitempty"`
+	// Wait is answered when the condition is reached, or cannot be any more.
+	Wait *Wait `json:",omitempty"`
+	// Forget makes the supervisor forget a stopped container; it is answered when nothing of its runtime state
+	// is left.
+	Forget  *Forget  `json:",omitempty"`
+	Update  *Update  `json:",omitempty"`
+	Publish *Publish `json:",omitempty"`
+	// Exec is answered twice: when the process runs (with the terminal's master, if it has one), and when it
+	// has ended. Its stdin, stdout and stderr come with the request unless it has a terminal.
+	Exec *Exec `json:",omitempty"`
+	// Shutdown is answered when the namespaces are gone; containers must be gone before.
+	Shutdown *struct{} `json:",omitempty"`
+}
+
+// Start starts the container whose bundle was made in the pod's run directory.
+type Start struct{ ID string }
+
+// Stop ends a container.
+type Stop struct {
+	ID    string
+	Grace time.Duration
+}
+
+// Signal sends a signal, by name, to a container's first process.
+type Signal struct{ ID, Name string }
+
+// Wait waits for a condition; Until "" is the end of the process, whatever its exit code.
+type Wait struct {
+	ID    string
+	Until pod.Until
+}
+
+// Forget forgets a container.
+type Forget struct{ ID string }
+
+// Update tells the supervisor what is new of a container: health check, restart policy, stop signal.
+type Update struct {
+	ID        string
+	Container pod.Container
+}
+
+// Publish makes exactly these ports published.
+type Publish struct{ Ports []pod.Port }
+
+// Exec runs a process in a running container. Process is its runtime-spec process (config.md, "process").
+type Exec struct {
+	ID      string
+	Process []byte
+	TTY     bool
+}
+
+// Reply answers a request.
+type Reply struct {
+	// Error is why it could not be done; "" when it was.
+	Error string `json:",omitempty"`
+	// Containers and Ports answer Status and Watch. Publish answers with Ports.
+	Containers []Container `json:",omitempty"`
+	Ports      []pod.Port  `json:",omitempty"`
+	// ExitCode answers Wait and the end of Exec; Exited marks that end.
+	ExitCode int  `json:",omitempty"`
+	Exited   bool `json:",omitempty"`
+}
+
+// Container is what a supervisor knows of a container.
+type Container struct {
+	ID  string
+	Run pod.Run
+}

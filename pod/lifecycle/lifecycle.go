@@ -1,0 +1,238 @@
+// Package lifecycle is the life of one container as a state machine: start, health, exit, back-off, stop.
+//
+//	          Start                 Started
+//	created ────────▶ (launching) ──────────▶ running ──Exited──▶ exited
+//	                        ▲                                │
+//	                        └──RestartDue── restarting ◀─────┘ its restart policy wants it back
+//
+// Next is the whole machine. It owns no timer and no process: it is told what happened, with the time it
+// happened at, and answers with what to do. The supervisor does it.
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// State is a container's place in its life.
+type State struct {
+	// Run is what the user sees of it.
+	Run pod.Run
+	// Launching says that a start was asked for whose outcome is not known yet.
+	Launching bool
+	// Backoff is the wait before the last restart; 0 after a life long enough.
+	Backoff time.Duration
+	// Stopping says that the container was asked to end and has not yet.
+	Stopping bool
+}
+
+// Event is something that happened to a container at a time.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+type (
+	// Start: a user wants it to run.
+	Start struct{ At time.Time }
+	// Started: its process runs.
+	Started struct {
+		At  time.Time
+		PID int
+	}
+	// StartFailed: its process could not be started.
+	StartFailed struct {
+		At  time.Time
+		Err string
+	}
+	// Exited: its process has ended and its output is stored. Code is 128+n after signal n.
+	Exited struct {
+		At        time.Time
+		Code      int
+		OOMKilled bool
+	}
+	// Stop: a user wants it to end, and to be killed after Grace.
+	Stop struct{ Grace time.Duration }
+	// Due: a timer that was armed has run out.
+	Due struct {
+		At    time.Time
+		Timer Timer
+	}
+	// Probed: a health check has run.
+	Probed struct{ Probe pod.Probe }
+)
+
+func (Start) event()       {}
+func (Started) event()     {}
+func (StartFailed) event() {}
+func (Exited) event()      {}
+func (Stop) event()        {}
+func (Due) event()         {}
+func (Probed) event()      {}
+
+// Timer is one of the timers of a container; each runs at most once at a time.
+type Timer string
+
+const (
+	TimerProbe   Timer = "probe"
+	TimerRestart Timer = "restart"
+	TimerKill    Timer = "kill"
+)
+
+// Effect is something the supervisor is to do.
+//
+//sumtype:decl
+type Effect interface{ effect() }
+
+type (
+	// Launch starts the process; Started or StartFailed follows.
+	Launch struct{}
+	// Signal sends the process a signal; "" is its stop signal.
+	Signal struct{ Name string }
+	// Arm sets a timer, Disarm stops it; Due follows an armed timer.
+	Arm struct {
+		Timer Timer
+		In    time.Duration
+	}
+	Disarm struct{ Timer Timer }
+	// RunProbe runs the health check once; Probed follows.
+	RunProbe struct{}
+)
+
+func (Launch) effect()   {}
+func (Signal) effect()   {}
+func (Arm) effect()      {}
+func (Disarm) effect()   {}
+func (RunProbe) effect() {}
+
+// Kill is the signal no process can ignore.
+const Kill = "SIGKILL"
+
+const (
+	// Restarts wait twice as long as the last time, from firstBackoff to maxBackoff, and from the start again
+	// after a life of goodLife: at most 9 starts in the first 30 seconds of a crash loop.
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = time.Minute
+	goodLife     = 10 * time.Second
+)
+
+// Next is the state after an event, and what is to be done. Events that make no sense in a state, such as a
+// probe's result after the exit, change nothing.
+func Next(c pod.Container, s State, e Event) (State, []Effect) {
+	switch e := e.(type) {
+	case Start:
+		return start(s)
+	case Started:
+		return started(c, s, e)
+	case StartFailed:
+		return startFailed(s, e)
+	case Exited:
+		return exited(c, s, e)
+	case Stop:
+		return stop(s, e)
+	case Due:
+		return due(s, e)
+	case Probed:
+		return probed(c, s, e.Probe)
+	}
+	return s, nil
+}
+
+func start(s State) (State, []Effect) {
+	if s.Launching || s.Run.State == pod.StateRunning || s.Run.State == pod.StatePaused {
+		return s, nil
+	}
+	s.Launching, s.Stopping, s.Backoff = true, false, 0
+	s.Run.Stopped, s.Run.Error, s.Run.Restarts = false, "", 0
+	return s, []Effect{Disarm{TimerRestart}, Launch{}}
+}
+
+func started(c pod.Container, s State, e Started) (State, []Effect) {
+	s.Launching = false
+	s.Run.State, s.Run.PID, s.Run.StartedAt = pod.StateRunning, e.PID, e.At
+	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Error = 0, false, time.Time{}, ""
+	s.Run.Health, s.Run.FailingStreak, s.Run.Probes = "", 0, nil
+	if s.Stopping { // asked to end while it was starting
+		return s, []Effect{Signal{Kill}}
+	}
+	if !Checked(c) {
+		return s, nil
+	}
+	s.Run.Health = pod.HealthStarting
+	return s, []Effect{Arm{TimerProbe, interval(c.Health, s.Run, e.At)}}
+}
+
+func startFailed(s State, e StartFailed) (State, []Effect) {
+	s.Launching, s.Stopping, s.Run.PID = false, false, 0
+	s.Run.Error, s.Run.Health, s.Run.FinishedAt = e.Err, "", e.At
+	// What could not start once will not start the next time either: no restart policy brings it back.
+	if s.Run.State != pod.StateCreated {
+		s.Run.State = pod.StateExited
+	}
+	s.Run.ExitCode = 127
+	return s, []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
+}
+
+func exited(c pod.Container, s State, e Exited) (State, []Effect) {
+	lived := e.At.Sub(s.Run.StartedAt)
+	s.Run.State, s.Run.PID = pod.StateExited, 0
+	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Health = e.Code, e.OOMKilled, e.At, ""
+	s.Run.Stopped = s.Run.Stopped || s.Stopping
+	s.Stopping = false
+	effects := []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
+	if s.Run.Stopped || !wanted(c.Restart, s.Run) {
+		return s, effects
+	}
+	switch {
+	case lived >= goodLife:
+		s.Backoff = firstBackoff
+	default:
+		s.Backoff = min(max(2*s.Backoff, firstBackoff), maxBackoff)
+	}
+	s.Run.State = pod.StateRestarting
+	return s, append(effects, Arm{TimerRestart, s.Backoff})
+}
+
+// wanted says whether a restart policy brings a container back after its exit.
+func wanted(r pod.Restart, run pod.Run) bool {
+	switch r.Policy {
+	case pod.RestartAlways, pod.RestartUnlessStopped:
+		return true
+	case pod.RestartOnFailure:
+		return run.ExitCode != 0 && (r.MaxRetries == 0 || run.Restarts < r.MaxRetries)
+	}
+	return false
+}
+
+func stop(s State, e Stop) (State, []Effect) {
+	s.Run.Stopped = true
+	switch {
+	case s.Launching:
+		s.Stopping = true
+		return s, nil
+	case s.Run.State == pod.StateRestarting:
+		s.Run.State = pod.StateExited
+		return s, []Effect{Disarm{TimerRestart}}
+	case s.Run.State != pod.StateRunning:
+		return s, nil
+	}
+	s.Stopping = true
+	if e.Grace <= 0 {
+		return s, []Effect{Disarm{TimerProbe}, Signal{Kill}}
+	}
+	return s, []Effect{Disarm{TimerProbe}, Signal{}, Arm{TimerKill, e.Grace}}
+}
+
+func due(s State, e Due) (State, []Effect) {
+	switch {
+	case e.Timer == TimerRestart && s.Run.State == pod.StateRestarting && !s.Launching:
+		s.Launching = true
+		s.Run.Restarts++
+		return s, []Effect{Launch{}}
+	case e.Timer == TimerProbe && s.Run.State == pod.StateRunning && !s.Stopping:
+		return s, []Effect{RunProbe{}}
+	case e.Timer == TimerKill && s.Stopping:
+		return s, []Effect{Signal{Kill}}
+	}
+	return s, nil
+}
