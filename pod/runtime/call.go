@@ -1,0 +1,176 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// streams are stdin, stdout and stderr of a runtime program; nil is /dev/null.
+type streams [3]*os.File
+
+// call is one run of the program, with a directory of its own.
+type call struct {
+	r   *Program
+	dir string
+}
+
+func (r *Program) open() (*call, error) {
+	dir, err := os.MkdirTemp(r.cfg.Scratch, "call-")
+	if err != nil {
+		return nil, err
+	}
+	return &call{r: r, dir: dir}, nil
+}
+
+func (c *call) path(name string) string { return filepath.Join(c.dir, name) }
+
+func (c *call) close() { os.RemoveAll(c.dir) }
+
+// command has the options that go before the verb. The log is a file because the container's stderr is the program's.
+func (c *call) command(s streams, args []string) *exec.Cmd {
+	cfg := c.r.cfg
+	global := append([]string(nil), cfg.Args...)
+	global = append(global, "--root", cfg.Root, "--log", c.path("log"), "--log-format", "json")
+	switch {
+	case cfg.Systemd:
+		global = append(global, "--systemd-cgroup")
+	case cfg.Kind == Crun:
+		global = append(global, "--cgroup-manager", "cgroupfs")
+	}
+	cmd := exec.Command(cfg.Path, append(global, args...)...)
+	cmd.Env = cfg.Env
+	// Only files, never an io.Reader or io.Writer: os/exec would make a pipe and wait for its end, which the
+	// container's first process holds.
+	for i, f := range s {
+		if f == nil {
+			continue
+		}
+		switch i {
+		case 0:
+			cmd.Stdin = f
+		case 1:
+			cmd.Stdout = f
+		default:
+			cmd.Stderr = f
+		}
+	}
+	return cmd
+}
+
+// run waits for the program and words its failure from its log.
+func (c *call) run(ctx context.Context, s streams, args ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	cmd := c.command(s, args)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	stop()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.explain("", err)
+}
+
+// explain is the program's own complaint, a *CommandError where it is about the command.
+func (c *call) explain(argv0 string, err error) error {
+	log, _ := os.ReadFile(c.path("log"))
+	message := clean(complaint(log), argv0)
+	if message == "" {
+		return fmt.Errorf("%s: %w", filepath.Base(c.r.cfg.Path), err)
+	}
+	if command := commandError(message); command != nil {
+		return command
+	}
+	return errors.New(message)
+}
+
+// Exec implements Runtime. The program stays while the command runs, as its parent. For a terminal it gets one of ours
+// as its own and relays to the one in the container: runc takes a console socket only when it detaches, and a
+// detached command's exit code would go to the subreaper.
+func (r *Program) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
+	p, err := r.exec(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot exec in container %q: %w", o.ID, err)
+	}
+	return p, nil
+}
+
+func (r *Program) exec(ctx context.Context, o ExecOptions) (_ *Process, err error) {
+	if !r.known(o.ID) {
+		return nil, ErrNotFound
+	}
+	c, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	text, err := json.Marshal(o.Process)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(c.path("process.json"), text, 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"exec", "--process", c.path("process.json"), "--pid-file", c.path("pid"), o.ID}
+	a := Attachment{PIDFile: c.path("pid"), Explain: func(code int) (int, error) { return c.verdict(o, code) }}
+	if !o.Process.Terminal {
+		return Attach(ctx, c.command(streams{o.Stdin, o.Stdout, o.Stderr}, args), a)
+	}
+	master, slave, err := OpenPTY()
+	if err != nil {
+		return nil, err
+	}
+	defer slave.Close()
+	if size := o.Process.ConsoleSize; size != nil {
+		err = Resize(master, uint16(size.Height), uint16(size.Width))
+	}
+	if err == nil {
+		cmd := c.command(streams{slave, slave, slave}, args)
+		// Its controlling terminal, so that a resize of ours reaches it as SIGWINCH.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		a.Console = master
+		p, e := Attach(ctx, cmd, a)
+		if e == nil {
+			return p, nil
+		}
+		err = e
+	}
+	master.Close()
+	return nil, err
+}
+
+// verdict tells a command's own exit code from the runtime's failure to run it: only the latter leaves a complaint.
+func (c *call) verdict(o ExecOptions, code int) (int, error) {
+	defer c.close()
+	log, _ := os.ReadFile(c.path("log"))
+	if code == 0 || complaint(log) == "" {
+		return code, nil
+	}
+	argv0 := ""
+	if len(o.Process.Args) > 0 {
+		argv0 = o.Process.Args[0]
+	}
+	err := c.explain(argv0, nil)
+	var command *CommandError
+	if errors.As(err, &command) {
+		return command.Code, command
+	}
+	return 126, fmt.Errorf("cannot exec in container %q: %w", o.ID, err)
+}

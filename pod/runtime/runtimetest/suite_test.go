@@ -1,0 +1,42 @@
+package runtimetest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/pcompose/pcompose/pod/runtime"
+)
+
+func TestFake(t *testing.T) {
+	Suite(t, func(*testing.T) runtime.Runtime { return NewFake() })
+}
+
+func TestCrun(t *testing.T) { real(t, "crun") }
+func TestRunc(t *testing.T) { real(t, "runc") }
+
+func real(t *testing.T, name string) {
+	if os.Geteuid() != 0 {
+		t.Skipf("SKIPPED: %s needs root for its test", name)
+	}
+	path, kind, err := runtime.Find(runtime.Search{Name: name, PATH: os.Getenv("PATH")})
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	if out, err := exec.Command(path, "--version").CombinedOutput(); err == nil {
+		t.Logf("%s", out)
+	}
+	Suite(t, func(t *testing.T) runtime.Runtime {
+		dir, err := os.MkdirTemp("", "pct")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		r, err := runtime.New(runtime.Config{Path: path, Kind: kind, Root: filepath.Join(dir, "root"), Scratch: filepath.Join(dir, "calls")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	})
+}
