@@ -1,0 +1,78 @@
+# Everything a contributor runs; `make help` lists it. Works on a bare Debian with Go and root: tests install what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Pure-Go OpenPGP, no btrfs headers: no C library beyond libc is needed.
+TAGS := containers_image_openpgp,exclude_graphdriver_btrfs
+export GOFLAGS := -tags=$(TAGS) -buildvcs=false
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE    := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
+export GOLANGCI_LINT := v2.15.0
+CACHE    := $(or $(PCOMPOSE_LAB_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/pcompose-lab),/var/cache/pcompose-lab)
+LINT_DIR := $(CACHE)/golangci-lint-$(GOLANGCI_LINT)
+# testdata is no part of ./..., but is code all the same.
+ALL := ./... ./testdata/bench ./testdata/lab ./testdata/report
+# What a test run leaves for its own end: before, skips.
+SCRATCH := bin/test
+REPORT := bin/report -skips $(SCRATCH)/skips
+
+.PHONY: help build test unit e2e golden lint fmt bench demo example install tools
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/pcompose
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pcompose ./cmd/pcompose
+
+test: install ## run every test there is, then list the skips and check that nothing is left on the machine
+	@mkdir -p $(SCRATCH); rm -f $(SCRATCH)/*
+	@testdata/leftovers.sh > $(SCRATCH)/before
+	@failed=(); for step in lint vet unit e2e; do \
+	  echo "== $$step"; $(MAKE) --no-print-directory $$step || failed+=($$step); \
+	done; \
+	echo "== skipped tests"; sort -u $(SCRATCH)/skips | sed 's/^/  /'; \
+	echo "== left on the machine"; testdata/leftovers.sh > $(SCRATCH)/after; \
+	left=$$(comm -13 $(SCRATCH)/before $(SCRATCH)/after); \
+	if [ -n "$$left" ]; then echo "$$left"; failed+=(leftovers); else echo "  nothing"; fi; \
+	if [ $${#failed[@]} -gt 0 ]; then echo "FAILED: $${failed[*]}"; exit 1; fi; echo "all tests passed"
+
+unit: tools ## run the unit tests
+	@mkdir -p $(SCRATCH)
+	go test -json ./... | $(REPORT)
+
+e2e: install tools build ## run the script tests against real containers (RUN=name for some of them)
+	@mkdir -p $(SCRATCH)
+	PCT_E2E=$(CURDIR)/bin/pcompose bin/lab run -- go test -json -count=1 -timeout 20m -run 'TestScript/$(RUN)' ./cmd/pcompose | $(REPORT)
+
+vet:
+	go vet $(ALL)
+
+golden: ## rewrite golden files from what the code does now; read the diff
+	PCT_GOLDEN=1 go test ./compose/... ./planner/... ./engine/ocispec/...
+
+lint: ## check style and the project's bars
+	@testdata/install.sh lint $(LINT_DIR)
+	$(LINT_DIR)/golangci-lint run $(ALL)
+
+fmt: ## format Go files
+	gofmt -l -w cmd compose engine examples planner pod testdata
+
+bench: build tools ## measure against docker compose, podman-compose and the bare runtime
+	bin/lab run -- go run ./testdata/bench -pcompose bin/pcompose $(BENCH)
+
+demo: build ## bring up examples/quickstart for real, look at it, take it down
+	@examples/quickstart/demo.sh bin/pcompose
+
+example: build tools ## bring up examples/nginx-node-postgres on images of the lab, look at it, take it down
+	@bin/lab run -- examples/nginx-node-postgres/demo.sh bin/pcompose
+
+install:
+	@testdata/install.sh
+
+tools:
+	@go build -o bin/ ./testdata/lab ./testdata/report

@@ -1,0 +1,70 @@
+#!/bin/bash
+# install.sh: what the tests need on a Debian machine, installed only where it is missing; needs root for that.
+#   install.sh           packages, and the machine prepared for crun
+#   install.sh lint DIR  golangci-lint in DIR, at the version of $GOLANGCI_LINT
+set -euo pipefail
+
+# program (or file) and the package that has it
+needs='
+crun crun
+runc runc
+newuidmap uidmap
+nft nftables
+ip iproute2
+gcc gcc
+/usr/include/stdlib.h libc6-dev
+mmdebstrap mmdebstrap
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+tmux tmux
+curl curl
+/etc/ssl/certs/ca-certificates.crt ca-certificates
+git git
+ps procps
+mount mount
+unshare util-linux
+setpriv util-linux
+'
+
+packages() {
+  local what package missing=()
+  while read -r what package; do
+    [ -n "$what" ] || continue
+    [ -e "$what" ] || command -v "$what" > /dev/null || missing+=("$package")
+  done <<< "$needs"
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "install.sh: installing ${missing[*]}"
+  if [ "$(id -u)" != 0 ]; then
+    echo "install.sh: that needs root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update
+  apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
+}
+
+# crun refuses hybrid cgroups whose v2 side has controllers. Where hugetlb is the only one there, as on machines without
+# systemd, mounting it as v1 leaves the v2 side empty.
+cgroups() {
+  local unified=/sys/fs/cgroup/unified v1=/sys/fs/cgroup/hugetlb
+  [ "$(id -u)" = 0 ] && [ -e $unified/cgroup.controllers ] || return 0
+  [ "$(< $unified/cgroup.controllers)" = hugetlb ] || return 0
+  echo "install.sh: mounting the hugetlb controller at $v1, which crun needs with hybrid cgroups"
+  mkdir -p $v1
+  mount -t cgroup -o hugetlb hugetlb $v1
+}
+
+# Built from the Go module proxy: two minutes on two cores, once a machine.
+lint() {
+  [ ! -x "$1/golangci-lint" ] || return 0
+  echo "install.sh: building golangci-lint $GOLANGCI_LINT into $1"
+  mkdir -p "$1"
+  (cd / && GOFLAGS='' GOBIN=$1 go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_LINT") 2>&1 |
+    { grep -v '^go: downloading' || true; }
+  [ -x "$1/golangci-lint" ]
+}
+
+case "${1:-}" in
+  '') packages; cgroups ;;
+  lint) lint "$2" ;;
+  *) sed -n '2,4p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,30 @@
+#!/bin/bash
+# leftovers.sh [DIR...]: prints what pcompose and its tests have on this machine now, one thing a line, sorted:
+# mounts, network namespaces, links, nftables tables, cgroups, processes, and files under DIRs and the usual places.
+# Two outputs, before and after, compared with diff or comm, tell what was left.
+set -euo pipefail
+
+ours='pct|pcompose'
+{
+  # A mount point is ours by its path; a store's own private mount on its overlay folder is no leftover of a pod.
+  awk -v ours="/($ours)" '$5 ~ ours && $5 !~ "/overlay$" { print "mount " $5 }' /proc/self/mountinfo
+  # A namespace kept alive by a bind mount, wherever that is.
+  awk '$0 ~ / - nsfs / { print "namespace " $4 " at " $5 }' /proc/self/mountinfo
+  find /run/netns -mindepth 1 -printf 'netns %f\n' 2> /dev/null || true
+  ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); if ($2 ~ /^(pc|pct)/) print "link " $2 }'
+  nft list tables 2> /dev/null | awk -v ours="$ours" '$3 ~ ours { print "nftables " $2 " " $3 }'
+  find /sys/fs/cgroup -type d -regextype posix-extended -regex ".*/[^/]*($ours)[^/]*" -printf 'cgroup %p\n' 2> /dev/null || true
+  for process in /proc/[0-9]*; do
+    # By program or by cgroup: containers run programs of others. What ends while we look is not there.
+    exe=$(readlink "$process/exe" 2> /dev/null) || continue
+    if [[ ${exe% (deleted)} == */pcompose ]] || grep -qE "/[^/]*($ours)" "$process/cgroup" 2> /dev/null; then
+      echo "process ${process#/proc/} $(tr '\0' ' ' < "$process/cmdline" 2> /dev/null | cut -c1-120)"
+    fi
+  done
+  for place in /run /tmp /var/tmp /var/lib /dev/shm; do
+    find "$place" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex ".*/($ours)[^/]*" -printf 'file %p\n'
+  done
+  for dir; do
+    find "$dir" -mindepth 1 -printf 'file %p\n' 2> /dev/null || true
+  done
+} | LC_ALL=C sort -u
