@@ -1,0 +1,131 @@
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/pcompose/pcompose/engine/execute"
+	"github.com/pcompose/pcompose/planner"
+)
+
+// Progress shows a plan being carried out. Event and Close are called from one goroutine.
+type Progress interface {
+	// Event shows what happened to a step.
+	Event(execute.Event)
+	// Close ends the display, leaving its last state to be read.
+	Close()
+}
+
+// Progress is the display of a plan in the mode the user chose. It must be closed.
+func (u *UI) Progress(plan *planner.Plan) Progress {
+	switch u.Mode {
+	case TTY:
+		return newLive(u, plan)
+	case JSON:
+		return &jsonProgress{u.Err, replaced(plan)}
+	case Quiet:
+		return &quiet{u}
+	}
+	return u.Steps(plan)
+}
+
+// Steps is Progress that never redraws: for where other output is written at the same time.
+func (u *UI) Steps(plan *planner.Plan) Progress {
+	if u.Mode == JSON || u.Mode == Quiet {
+		return u.Progress(plan)
+	}
+	return &plainProgress{u, replaced(plan)}
+}
+
+// quiet shows warnings only.
+type quiet struct{ ui *UI }
+
+func (p *quiet) Event(e execute.Event) {
+	if e.Progress.Warning != "" {
+		p.ui.Warn(e.Progress.Warning)
+	}
+}
+
+func (p *quiet) Close() {}
+
+// plainProgress is a line for each begin and end of a step.
+type plainProgress struct {
+	ui       *UI
+	replaced map[string]bool
+}
+
+func (p *plainProgress) Event(e execute.Event) {
+	d := e.Step.Describe()
+	doing, done := words(e.Step.Action, p.replaced[d.Name])
+	why := ""
+	switch e.State {
+	case execute.Started:
+		done = doing
+	case execute.Progressed:
+		if e.Progress.Warning != "" {
+			p.ui.Warn(e.Progress.Warning)
+		}
+		return
+	case execute.Succeeded:
+		why = reason(e.Step, p.replaced[d.Name])
+	case execute.Failed:
+		done = "Error"
+	case execute.Skipped:
+		done = "Skipped"
+	}
+	line := fmt.Sprintf(" %s  %s", object(d), done)
+	if why != "" {
+		line += "  " + why
+	}
+	fmt.Fprintln(p.ui.Err, line)
+}
+
+func (p *plainProgress) Close() {}
+
+// jsonProgress is an object for each event, with the names docker compose gives its fields.
+type jsonProgress struct {
+	w        io.Writer
+	replaced map[string]bool
+}
+
+type jsonEvent struct {
+	ID      string `json:"id"`
+	Status  string `json:"status"`
+	Text    string `json:"text"`
+	Details string `json:"details,omitempty"`
+	Current int64  `json:"current,omitempty"`
+	Total   int64  `json:"total,omitempty"`
+	Percent int    `json:"percent,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+func (p *jsonProgress) Event(e execute.Event) {
+	d := e.Step.Describe()
+	doing, done := words(e.Step.Action, p.replaced[d.Name])
+	out := jsonEvent{ID: object(d), Status: "Working", Text: doing}
+	switch e.State {
+	case execute.Started:
+	case execute.Progressed:
+		out.Current, out.Total, out.Details = e.Progress.Done, e.Progress.Total, e.Progress.What
+		if out.Total > 0 {
+			out.Percent = int(out.Current * 100 / out.Total)
+		}
+		if e.Progress.Warning != "" {
+			out.Status, out.Details = "Warning", e.Progress.Warning
+		}
+	case execute.Succeeded:
+		out.Status, out.Text, out.Details = "Done", done, reason(e.Step, p.replaced[d.Name])
+	case execute.Failed:
+		out.Status, out.Text, out.Error = "Error", "Error", e.Err.Error()
+	case execute.Skipped:
+		out.Status, out.Text = "Warning", "Skipped"
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		panic(fmt.Sprintf("a progress event does not marshal: %v", err)) // strings and numbers: it always does
+	}
+	fmt.Fprintf(p.w, "%s\n", b)
+}
+
+func (p *jsonProgress) Close() {}

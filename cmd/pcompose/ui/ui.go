@@ -1,0 +1,152 @@
+// Package ui is what the user sees: progress, tables, logs and messages, on a terminal, in plain text or as JSON.
+//
+// Results go to standard output, everything about how they come to be (progress, warnings, questions) to standard
+// error, so that output can be piped. Escape sequences are written to terminals only, unless --ansi=always.
+package ui
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Mode is how progress is shown.
+type Mode string
+
+const (
+	// Auto is TTY where standard error is a terminal, else Plain.
+	Auto  Mode = "auto"
+	TTY   Mode = "tty"
+	Plain Mode = "plain"
+	JSON  Mode = "json"
+	Quiet Mode = "quiet"
+)
+
+// ANSI says whether escape sequences are written.
+type ANSI string
+
+const (
+	ANSIAuto   ANSI = "auto"
+	ANSINever  ANSI = "never"
+	ANSIAlways ANSI = "always"
+)
+
+// Output is a stream the user reads.
+type Output struct {
+	io.Writer
+	// Terminal says whether somebody looks at it while it is written.
+	Terminal bool
+	// Colour says whether escape sequences may be written.
+	Colour bool
+	// Size is the terminal's columns and rows now; 0 where unknown. It may be nil.
+	Size func() (columns, rows int)
+}
+
+// UI shows. Its methods are not safe for concurrent use unless they say so.
+type UI struct {
+	In       io.Reader
+	Out, Err Output
+	Mode     Mode
+	// Now is the clock.
+	Now func() time.Time
+	// Tick is how often live progress is redrawn; 0 redraws on events only.
+	Tick time.Duration
+}
+
+// NewOutput is w as an output: a terminal where w is one. NO_COLOR (no-color.org) and TERM=dumb switch colour off.
+func NewOutput(w io.Writer, ansi ANSI, getenv func(string) string) Output {
+	out := Output{Writer: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		out.Terminal = true
+		out.Size = func() (int, int) {
+			columns, rows, err := term.GetSize(int(f.Fd()))
+			if err != nil {
+				return 0, 0
+			}
+			return columns, rows
+		}
+	}
+	out.Colour = ansi == ANSIAlways || ansi != ANSINever && out.Terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+	return out
+}
+
+// ProgressMode resolves Auto, and TTY where escape sequences are not wanted.
+func ProgressMode(mode Mode, err Output) Mode {
+	switch {
+	case mode != Auto && mode != "":
+		return mode
+	case err.Terminal && err.Colour:
+		return TTY
+	}
+	return Plain
+}
+
+// Line prints a line of a result.
+func (u *UI) Line(format string, args ...any) { fmt.Fprintf(u.Out, format+"\n", args...) }
+
+// Text prints a result as it is.
+func (u *UI) Text(b []byte) error {
+	_, err := u.Out.Write(b)
+	return err
+}
+
+// Say tells what happens, on standard error; not in quiet and JSON mode.
+func (u *UI) Say(format string, args ...any) {
+	if u.Mode != Quiet && u.Mode != JSON {
+		fmt.Fprintf(u.Err, format+"\n", args...)
+	}
+}
+
+// Warn prints warnings, one a line.
+func (u *UI) Warn(text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(u.Err, u.warning(line))
+	}
+}
+
+func (u *UI) warning(line string) string {
+	return paint(u.Err.Colour, yellow, "warning:") + " " + strings.TrimRight(line, "\n")
+}
+
+// Fail prints an error. Problems of Compose files come one a line by their own Error.
+func (u *UI) Fail(err error) {
+	fmt.Fprintln(u.Err, strings.TrimRight(err.Error(), "\n"))
+}
+
+// Confirm asks, and takes anything but y or yes for a no; so it does where nobody can answer.
+func (u *UI) Confirm(question string) bool {
+	fmt.Fprintf(u.Err, "%s [yN] ", question)
+	answer, err := bufio.NewReader(u.In).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(u.Err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true
+	}
+	return false
+}
+
+// JSON prints a value as indented JSON.
+func (u *UI) JSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot print as JSON: %w", err)
+	}
+	return u.Text(append(b, '\n'))
+}
+
+// JSONLine prints a value as JSON on one line.
+func (u *UI) JSONLine(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot print as JSON: %w", err)
+	}
+	return u.Text(append(b, '\n'))
+}

@@ -1,0 +1,97 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// object is how an action's object is called in progress: "Container demo-web-1".
+func object(d planner.Description) string {
+	kind := string(d.Kind)
+	return strings.ToUpper(kind[:1]) + kind[1:] + " " + d.Name
+}
+
+// words are what an action is called while it runs and once it has succeeded. A create that replaces a container
+// is a recreation.
+func words(action planner.Action, replaces bool) (doing, done string) {
+	switch a := action.(type) {
+	case planner.PullImage:
+		return "Pulling", "Pulled"
+	case planner.CreateContainer:
+		if replaces {
+			return "Recreating", "Recreated"
+		}
+		return "Creating", "Created"
+	case planner.CreateVolume, planner.CreateSandbox:
+		return "Creating", "Created"
+	case planner.PublishPorts:
+		return "Publishing", "Published"
+	case planner.UpdateContainer:
+		return "Updating", "Updated"
+	case planner.StartContainer:
+		return "Starting", "Started"
+	case planner.WaitContainer:
+		return "Waiting", reached(a.Until)
+	case planner.StopContainer:
+		return "Stopping", "Stopped"
+	case planner.KillContainer:
+		return "Killing", "Killed"
+	case planner.RemoveContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage:
+		return "Removing", "Removed"
+	}
+	panic(fmt.Sprintf("no words for %T", action))
+}
+
+func reached(until pod.Until) string {
+	switch until {
+	case pod.UntilHealthy:
+		return "Healthy"
+	case pod.UntilCompleted:
+		return "Exited"
+	case pod.UntilReady:
+		return "Ready"
+	}
+	return "Started"
+}
+
+// reason is what a result says beyond its verb, "" for the reasons anyone expects. A container that is replaced
+// says why once, when it has been made anew.
+func reason(step planner.Step, replaces bool) string {
+	switch a := step.Action.(type) {
+	case planner.UpdateContainer:
+		return strings.Join(a.Changed, ", ") + " changed"
+	case planner.PublishPorts:
+		return step.Describe().Detail
+	case planner.StopContainer:
+		return ""
+	case planner.RemoveContainer:
+		if replaces {
+			return ""
+		}
+	}
+	switch step.Why {
+	case "does not exist", "not in the store", "created", "not running", "not started yet":
+		return ""
+	}
+	if strings.HasPrefix(step.Why, "asked ") || strings.HasPrefix(step.Why, "dependents need ") {
+		return ""
+	}
+	return step.Why
+}
+
+// replaced are the containers that a plan both removes and creates.
+func replaced(plan *planner.Plan) map[string]bool {
+	removed, both := map[string]bool{}, map[string]bool{}
+	for _, s := range plan.Steps {
+		switch a := s.Action.(type) {
+		case planner.RemoveContainer:
+			removed[a.Name] = true
+		case planner.CreateContainer:
+			both[a.Container.Name] = removed[a.Container.Name]
+		}
+	}
+	return both
+}
