@@ -42,14 +42,15 @@ func OpenPTY() (master, slave *os.File, err error) {
 	return master, slave, nil
 }
 
-// makeRaw is cfmakeraw(3).
+// makeRaw is cfmakeraw(3), and no ONLCR: runc switches OPOST on again for the terminal it relays to, and would double
+// each carriage return.
 func makeRaw(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return err
 	}
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	t.Oflag &^= unix.OPOST
+	t.Oflag &^= unix.OPOST | unix.ONLCR
 	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
 	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
 	return unix.IoctlSetTermios(fd, unix.TCSETS, t)

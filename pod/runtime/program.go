@@ -70,11 +70,7 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 		return Created{}, err
 	}
 	defer c.close()
-	pidFile := o.PIDFile
-	if pidFile == "" {
-		pidFile = c.path("pid")
-	}
-	args := []string{"create", "--bundle", o.Bundle, "--pid-file", pidFile}
+	args := []string{"create", "--bundle", o.Bundle, "--pid-file", c.path("pid")}
 	streams := streams{o.Stdin, o.Stdout, o.Stderr}
 	var console *net.UnixListener
 	if o.TTY {
@@ -89,17 +85,28 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 		return Created{}, err
 	}
 	made := Created{}
-	text, err := os.ReadFile(pidFile)
-	if err != nil {
-		return Created{}, err
-	}
-	if made.PID, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
-		return Created{}, err
-	}
-	if console != nil {
+	if made.PID, err = c.pid(o.PIDFile); err == nil && console != nil {
 		made.Console, err = receiveConsole(console)
 	}
 	return made, err
+}
+
+// pid reads what the runtime wrote and keeps it in the caller's file. The runtime does not write there itself: runc's
+// temporary file ".pid" outlives a killed create and makes every later one beside it fail.
+func (c *call) pid(keep string) (int, error) {
+	text, err := os.ReadFile(c.path("pid"))
+	if err != nil {
+		return 0, err
+	}
+	if keep != "" {
+		if err := os.WriteFile(keep+".new", text, 0o600); err != nil {
+			return 0, err
+		}
+		if err := os.Rename(keep+".new", keep); err != nil {
+			return 0, err
+		}
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 // Start implements Runtime.

@@ -26,7 +26,7 @@ type Runtime interface {
 	// Start lets the first process run its command. Not idempotent: a second Start is an error.
 	Start(ctx context.Context, id string) error
 	// Kill sends a signal to the first process, or with all to every process of the container.
-	// ErrNotRunning when it has ended.
+	// ErrNotRunning when the first process has ended.
 	Kill(ctx context.Context, id string, sig unix.Signal, all bool) error
 	// Delete removes what the runtime holds of a container; with force it kills what runs first. Idempotent: a
 	// container that does not exist is deleted. The bundle stays.
@@ -85,7 +85,7 @@ type ExecOptions struct {
 // Status is the runtime specification's word for what a container does.
 type Status string
 
-// The statuses of the runtime specification, and paused.
+// The statuses of the runtime specification, and paused, which crun and runc add. Waiting is a created container.
 const (
 	Creating Status = "creating"
 	Waiting  Status = "created"

@@ -33,6 +33,7 @@ func Suite(t *testing.T, open func(t *testing.T) runtime.Runtime) {
 		t.Fatal(err)
 	}
 	rootfs := buildRoot(t)
+	t.Cleanup(removeCgroups)
 	for name, test := range map[string]func(*fixture){
 		"lifecycle": lifecycle, "exit code": exitCode, "missing command": missingCommand, "double create": doubleCreate,
 		"signal": signal, "delete force": deleteForce, "absent": absent, "tty": tty, "pause": pause,
@@ -63,6 +64,16 @@ func buildRoot(t *testing.T) string {
 		t.Fatalf("cannot build probe: %v\n%s", err, out)
 	}
 	return rootfs
+}
+
+// removeCgroups removes the parent of the containers' cgroups, which no runtime does; rmdir(2) refuses it while used.
+func removeCgroups() {
+	for _, pattern := range []string{"/sys/fs/cgroup/pct-runtimetest", "/sys/fs/cgroup/*/pct-runtimetest"} {
+		dirs, _ := filepath.Glob(pattern)
+		for _, dir := range dirs {
+			os.Remove(dir)
+		}
+	}
 }
 
 // fixture is one container of one test.
