@@ -1,0 +1,142 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/signature"
+	imagestorage "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/types"
+)
+
+// PullOptions say how an image is pulled. The zero value pulls for this machine's platform, silently.
+type PullOptions struct {
+	// Platform is os/architecture or os/architecture/variant; "" is this machine's.
+	Platform string
+	// Progress is told how each blob comes on, from one goroutine at a time. It must return soon: the copy waits.
+	Progress func(Progress)
+}
+
+// Progress is how far one blob of an image has come.
+type Progress struct {
+	// Blob is its digest.
+	Blob string
+	// Done and Total are bytes; Total is -1 where the registry does not say.
+	Done, Total int64
+	// Present means that the store had the blob already; Complete that it is stored now.
+	Present, Complete bool
+}
+
+// progressInterval is the time between two reports on one blob: smooth to the eye, cheap to draw.
+const progressInterval = 100 * time.Millisecond
+
+// Pull brings an image from its registry, or a mirror of it, and gives its ID. The name it is stored under is the full
+// one. What the store has of it is not fetched again; an image that is complete costs the reading of its manifest.
+//
+// The image appears when it is whole. A pull that fails or is killed leaves no image, and at most layers that the next
+// pull of it uses again.
+func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id string, err error) {
+	sys, err := s.system()
+	if err != nil {
+		return "", err
+	}
+	if err := setPlatform(sys, options.Platform); err != nil {
+		return "", err
+	}
+	names, err := candidates(sys, ref)
+	if err != nil {
+		return "", err
+	}
+	var failures []string
+	for _, name := range names {
+		id, err := s.pullName(ctx, sys, name, options.Progress)
+		if err == nil {
+			return id, nil
+		}
+		if ctx.Err() != nil {
+			return "", fmt.Errorf("cannot pull image %q: %w", ref, ctx.Err())
+		}
+		failures = append(failures, explain(sys, name, err))
+	}
+	return "", fmt.Errorf("cannot pull image %q: %s", ref, strings.Join(failures, "; "))
+}
+
+// pullName pulls a full name.
+func (s *Store) pullName(ctx context.Context, sys *types.SystemContext, name reference.Named, progress func(Progress)) (string, error) {
+	source, err := docker.NewReference(name)
+	if err != nil {
+		return "", err
+	}
+	target, err := imagestorage.Transport.NewStoreReference(s.storage, name, "")
+	if err != nil {
+		return "", err
+	}
+	policy, err := signature.DefaultPolicy(sys)
+	if err != nil {
+		return "", err
+	}
+	policyContext, err := signature.NewPolicyContext(policy)
+	if err != nil {
+		return "", err
+	}
+	// Destroy fails only while the context is in use.
+	defer func() { _ = policyContext.Destroy() }()
+	var stored types.ImageReference
+	copyOptions := copy.Options{SourceCtx: sys, DestinationCtx: sys, ReportResolvedReference: &stored}
+	if progress != nil {
+		events := make(chan types.ProgressProperties)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			report(events, progress)
+		}()
+		defer func() {
+			close(events)
+			<-done
+		}()
+		copyOptions.Progress, copyOptions.ProgressInterval = events, progressInterval
+	}
+	if _, err := copy.Image(ctx, policyContext, target, source, &copyOptions); err != nil {
+		return "", err
+	}
+	_, found, err := imagestorage.ResolveReference(stored)
+	if err != nil {
+		return "", err
+	}
+	return found.ID, nil
+}
+
+// report turns containers/image's events into ours until the channel is closed.
+func report(events <-chan types.ProgressProperties, progress func(Progress)) {
+	for event := range events {
+		p := Progress{Blob: event.Artifact.Digest.String(), Done: int64(event.Offset), Total: event.Artifact.Size}
+		switch event.Event {
+		case types.ProgressEventDone:
+			p.Complete = true
+		case types.ProgressEventSkipped:
+			p.Present, p.Complete, p.Done = true, true, max(p.Total, 0)
+		}
+		progress(p)
+	}
+}
+
+// setPlatform makes an operation choose the image of a platform.
+func setPlatform(sys *types.SystemContext, platform string) error {
+	if platform == "" {
+		return nil
+	}
+	parts := strings.Split(platform, "/")
+	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return fmt.Errorf("platform %q is not of the form os/architecture[/variant]", platform)
+	}
+	sys.OSChoice, sys.ArchitectureChoice = parts[0], parts[1]
+	if len(parts) == 3 {
+		sys.VariantChoice = parts[2]
+	}
+	return nil
+}
