@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// arrivesFor matches what is for a published port and can be sent on to addr; nil where nothing can.
+func arrivesFor(p pod.Port, addr netip.Addr) []expr.Any {
+	if !addr.IsValid() {
+		return nil
+	}
+	match := family(addr)
+	if p.HostIP != "" {
+		ip, err := netip.ParseAddr(p.HostIP)
+		if err != nil || ip.Is4() != addr.Is4() || ip.IsLoopback() {
+			return nil
+		}
+		if !ip.IsUnspecified() {
+			match = to(netip.PrefixFrom(ip.WithZone(""), ip.BitLen()))
+		}
+	}
+	proto := byte(unix.IPPROTO_TCP)
+	if p.Protocol == pod.UDP {
+		proto = unix.IPPROTO_UDP
+	}
+	return append(match,
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{proto}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(p.HostPort)})
+}
+
+func translate(addr netip.Addr, port uint16) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: addr.AsSlice()},
+		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(port)},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(nfproto(addr)), RegAddrMin: 1, RegProtoMin: 2},
+	}
+}
+
+func nfproto(a netip.Addr) byte {
+	if a.Is4() {
+		return unix.NFPROTO_IPV4
+	}
+	return unix.NFPROTO_IPV6
+}
+
+func family(a netip.Addr) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{nfproto(a)}},
+	}
+}
+
+// from and to match the source and the destination address in the network header.
+func from(p netip.Prefix) []expr.Any {
+	if p.Addr().Is4() {
+		return inHeader(p, 12)
+	}
+	return inHeader(p, 8)
+}
+
+func to(p netip.Prefix) []expr.Any {
+	if p.Addr().Is4() {
+		return inHeader(p, 16)
+	}
+	return inHeader(p, 24)
+}
+
+func inHeader(p netip.Prefix, offset uint32) []expr.Any {
+	size := uint32(p.Addr().BitLen() / 8)
+	match := append(family(p.Addr()),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: size})
+	if !p.IsSingleIP() {
+		match = append(match, &expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: size,
+			Mask: netmask(p), Xor: make([]byte, size)})
+	}
+	return append(match, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Masked().Addr().AsSlice()})
+}
+
+func netmask(p netip.Prefix) []byte {
+	mask := make([]byte, p.Addr().BitLen()/8)
+	for i := range p.Bits() {
+		mask[i/8] |= 0x80 >> (i % 8)
+	}
+	return mask
+}
+
+func out(link string, op expr.CmpOp) []expr.Any {
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, link)
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		&expr.Cmp{Op: op, Register: 1, Data: name},
+	}
+}
+
+// ctStatusDNAT is IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
+const ctStatusDNAT = 1 << 5
+
+// notTracked matches where conntrack has none of the bits.
+func notTracked(key expr.CtKey, bits uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: key, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
+	}
+}
+
+func toLocal() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
+	}
+}
+
+func verdict(kind expr.VerdictKind, chain string) []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: kind, Chain: chain}}
+}

@@ -1,0 +1,123 @@
+package sandbox
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// proxy carries connections from a held host port into the pod. At rest it is one waiting goroutine and no buffer.
+type proxy struct {
+	mu sync.Mutex
+	// open are the connections of both sides; nil once closed. A socket left open in the pod's namespace would
+	// keep the namespace alive.
+	open map[io.Closer]struct{}
+	// over is closed with the proxy.
+	over chan struct{}
+}
+
+func newProxy() *proxy {
+	return &proxy{open: map[io.Closer]struct{}{}, over: make(chan struct{})}
+}
+
+// track remembers a connection until forget; false, and the connection closed, where the proxy is closed.
+func (p *proxy) track(c io.Closer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == nil {
+		c.Close()
+		return false
+	}
+	p.open[c] = struct{}{}
+	return true
+}
+
+func (p *proxy) forget(c io.Closer) {
+	c.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, c)
+}
+
+// close ends all connections. Idempotent.
+func (p *proxy) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == nil {
+		return nil
+	}
+	close(p.over)
+	for c := range p.open {
+		c.Close()
+	}
+	p.open = nil
+	return nil
+}
+
+// serveTCP accepts until the listener is closed.
+func (p *proxy) serveTCP(l *net.TCPListener, dial func() (net.Conn, error)) {
+	for {
+		client, err := l.AcceptTCP()
+		switch {
+		case err == nil:
+			go p.carryTCP(client, dial)
+		case exhausted(err):
+			// No descriptor or memory is left, and accept(2) fails at once until one is: wait rather than spin.
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-p.over:
+				return
+			}
+		case errors.Is(err, unix.ECONNABORTED):
+		default:
+			return
+		}
+	}
+}
+
+func exhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
+// carryTCP joins a client to the pod until both directions have ended.
+func (p *proxy) carryTCP(client *net.TCPConn, dial func() (net.Conn, error)) {
+	if !p.track(client) {
+		return
+	}
+	defer p.forget(client)
+	conn, err := dial()
+	if err != nil {
+		// Nobody listens: the client gets a reset, as near as can be to the refusal it would get without us.
+		_ = client.SetLinger(0)
+		return
+	}
+	server, ok := conn.(*net.TCPConn)
+	if !ok || !p.track(server) {
+		return
+	}
+	defer p.forget(server)
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		stream(client, server)
+	}()
+	stream(server, client)
+	<-back
+}
+
+// stream copies until the source ends, which the destination is told, or one of them breaks, which ends both.
+// Between TCP sockets io.Copy is splice(2): nothing passes through our memory.
+func stream(to, from *net.TCPConn) {
+	_, err := io.Copy(to, from)
+	if err == nil {
+		err = to.CloseWrite()
+	}
+	if err != nil {
+		_ = to.Close()
+		_ = from.Close()
+	}
+}

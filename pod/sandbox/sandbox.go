@@ -1,0 +1,249 @@
+// Package sandbox is the outside of a pod: its network namespaces, addresses, names and published ports.
+//
+// A sandbox belongs to one supervisor process, in the host's network namespace. Nothing of it is shared with
+// other pods: no bridge, no common table. Every name on the host (link, table) is a function of the pod's id, so
+// that Create replaces what a crash left and Remove needs nothing but the id.
+//
+//	host                                       pod, cell "default"
+//	pc<hash> 10.89.255.254/32  ── veth ──  eth0 10.89.x.y/32, default route by 10.89.255.254
+//	nftables table inet pcompose-<id>: masquerade, DNAT of published ports, drop of what was not published
+//	listening sockets of the published ports, held by the supervisor: localhost is served through them
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Config says which sandbox to make; it must be the same for Create and a later Adopt.
+type Config struct {
+	// ID is unique on the machine; everything the sandbox makes on the host is named from it.
+	ID string
+	// Name is the pod's name; its address is chosen by it, so that a pod tends to keep its address.
+	Name string
+	// Cells are the network namespaces; the first is the one with the way out. None is pod.DefaultCell alone.
+	Cells []pod.Cell
+	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.
+	Pools []netip.Prefix
+	// LockFile is made if missing and locked (flock) while an address is chosen; one for all pods of the machine.
+	LockFile string
+}
+
+// Sandbox is the network of one pod. Its methods may be called from several goroutines.
+type Sandbox struct {
+	config Config
+	cells  []*namespace
+	uplink uplink
+
+	// mu guards what follows.
+	mu        sync.Mutex
+	listeners []*listener
+	closed    bool
+}
+
+// uplink joins the first cell to the world outside: a veth pair where we are root.
+type uplink interface {
+	// address of the pod, invalid for a family it has not got, and the host as the pod sees it.
+	address() (v4, v6, gateway netip.Addr)
+	// forward lets connections from other machines reach exactly these ports; idempotent, all or nothing.
+	forward(ports []pod.Port) error
+	// detach takes everything off the host again; idempotent.
+	detach() error
+}
+
+// Create makes the namespaces of a pod and joins them to the host. What a dead pod of the same id left is
+// replaced. On an error nothing is left; after a crash Remove takes away what there is.
+func Create(ctx context.Context, c Config) (*Sandbox, error) {
+	s, err := create(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("cannot create sandbox of pod %q: %w", c.Name, err)
+	}
+	return s, nil
+}
+
+func create(ctx context.Context, c Config) (*Sandbox, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := &Sandbox{config: c}
+	for _, cell := range c.Cells {
+		ns, err := newNamespace(cell.Name)
+		if err != nil {
+			return nil, errors.Join(err, s.closeCells())
+		}
+		s.cells = append(s.cells, ns)
+	}
+	s.uplink, err = attachVeth(c, s.cells[0])
+	if err != nil {
+		return nil, errors.Join(err, s.closeCells())
+	}
+	return s, nil
+}
+
+// Adopt takes over the sandbox of a supervisor that died, from what Files gave: published ports are served again
+// at once, those waiting in a listener's queue too. The link is used as it is; rules are made anew, identically.
+// The files stay the caller's. On an error the sandbox on the host is left as it was.
+func Adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, error) {
+	s, err := adopt(ctx, c, files)
+	if err != nil {
+		return nil, fmt.Errorf("cannot adopt sandbox of pod %q: %w", c.Name, err)
+	}
+	return s, nil
+}
+
+func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := &Sandbox{config: c}
+	for _, cell := range c.Cells {
+		ns, err := adoptNamespace(cell.Name, files[netnsKey(cell.Name)])
+		if err != nil {
+			return nil, errors.Join(err, s.closeCells())
+		}
+		s.cells = append(s.cells, ns)
+	}
+	s.uplink, err = findVeth(c, s.cells[0])
+	if err != nil {
+		return nil, errors.Join(err, s.closeCells())
+	}
+	s.listeners, err = adoptListeners(files)
+	if err == nil {
+		err = s.uplink.forward(ports(s.listeners))
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.closeListeners(), s.closeCells())
+	}
+	for _, l := range s.listeners {
+		l.serve(s.dial)
+	}
+	return s, nil
+}
+
+func (c Config) complete() (Config, error) {
+	if c.ID == "" || c.LockFile == "" {
+		return c, errors.New("it has no id or no lock file")
+	}
+	if len(c.Cells) == 0 {
+		c.Cells = []pod.Cell{{Name: pod.DefaultCell}}
+	}
+	if c.Pools == nil {
+		c.Pools = DefaultPools()
+	}
+	return c, nil
+}
+
+// Files are duplicates, the caller's to close, of what keeps the sandbox alive without its supervisor: the
+// namespaces ("netns/<cell>") and the published ports ("listen/..."). Adopt takes the same keys. After a Publish
+// the keys tell which listeners are new and which are dropped.
+func (s *Sandbox) Files() (map[string]*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := map[string]*os.File{}
+	add := func(key string, f *os.File, err error) error {
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return fmt.Errorf("cannot duplicate %q of pod %q: %w", key, s.config.Name, err)
+		}
+		files[key] = f
+		return nil
+	}
+	for _, ns := range s.cells {
+		f, err := duplicate(ns.file)
+		if err := add(netnsKey(ns.name), f, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range s.listeners {
+		f, err := duplicate(l.socket)
+		if err := add(l.key(), f, err); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// NamespacePath is the path under which processes of this machine can join a cell's namespace while this
+// process lives; "" for a cell there is not.
+func (s *Sandbox) NamespacePath(cell string) string {
+	for _, ns := range s.cells {
+		if ns.name == cell {
+			return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.fd())
+		}
+	}
+	return ""
+}
+
+// Address is the pod's address seen from the host; v6 is invalid where the host has no IPv6.
+func (s *Sandbox) Address() (v4, v6 netip.Addr) {
+	v4, v6, _ = s.uplink.address()
+	return v4, v6
+}
+
+// Gateway is the host's address seen from the pod: what host-gateway means.
+func (s *Sandbox) Gateway() netip.Addr {
+	_, _, gateway := s.uplink.address()
+	return gateway
+}
+
+// Close stops serving the published ports and takes link, routes and rules off the host. The namespaces go when
+// the last process and the last file of Files does. Idempotent.
+func (s *Sandbox) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	err := errors.Join(s.closeListeners(), s.uplink.detach())
+	if err != nil {
+		return fmt.Errorf("cannot remove sandbox of pod %q: %w", s.config.Name, err)
+	}
+	s.closed = true
+	return s.closeCells()
+}
+
+// Release lets go of the sandbox without taking it down, for a successor that adopts the files.
+func (s *Sandbox) Release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return errors.Join(s.closeListeners(), s.closeCells())
+}
+
+func (s *Sandbox) closeListeners() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.close())
+	}
+	s.listeners = nil
+	return errors.Join(errs...)
+}
+
+func (s *Sandbox) closeCells() error {
+	var errs []error
+	for _, ns := range s.cells {
+		errs = append(errs, ns.file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func netnsKey(cell string) string { return "netns/" + cell }

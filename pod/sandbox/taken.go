@@ -1,0 +1,172 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Taken are those of the ports that a socket of this host has, each once, with who has it. It binds nothing. Ports
+// of a running pod are taken too, by its own supervisor: the caller knows which those are.
+//
+// Addresses overlap as the kernel has it: "" with everything, 0.0.0.0 with every IPv4 address, and a socket on ::
+// with everything, since whether it is for IPv6 alone cannot be seen.
+func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
+	var taken []pod.TakenPort
+	read := map[string][]hostListener{}
+	for _, p := range ports {
+		if p.HostPort == 0 {
+			continue
+		}
+		if _, ok := read[p.Protocol]; !ok {
+			ls, err := hostListeners(p.Protocol)
+			if err != nil {
+				return nil, fmt.Errorf("cannot list %s ports of the host: %w", p.Protocol, err)
+			}
+			read[p.Protocol] = ls
+		}
+		i := slices.IndexFunc(read[p.Protocol], func(l hostListener) bool { return l.overlaps(p) })
+		if i < 0 {
+			continue
+		}
+		t := pod.TakenPort{HostIP: p.HostIP, HostPort: p.HostPort, Protocol: p.Protocol}
+		if !slices.ContainsFunc(taken, func(o pod.TakenPort) bool { o.Owner = ""; return o == t }) {
+			t.Owner = holder(read[p.Protocol][i].inode)
+			taken = append(taken, t)
+		}
+	}
+	return taken, nil
+}
+
+// ownerOf says who has a port that could not be bound; "" where that cannot be read.
+func ownerOf(p pod.Port) string {
+	taken, err := Taken([]pod.Port{p})
+	if err != nil || len(taken) == 0 {
+		return ""
+	}
+	return taken[0].Owner
+}
+
+// hostListener is a socket that holds a port of the host.
+type hostListener struct {
+	at    netip.AddrPort
+	inode string
+}
+
+func (l hostListener) overlaps(p pod.Port) bool {
+	if l.at.Port() != p.HostPort {
+		return false
+	}
+	ip, err := netip.ParseAddr(p.HostIP)
+	if err != nil { // ""
+		return true
+	}
+	have := l.at.Addr()
+	switch {
+	case have.Is6() && have.IsUnspecified():
+		return true
+	case have.Is4() != ip.Is4():
+		return false
+	}
+	return have == ip || have.IsUnspecified() || ip.IsUnspecified()
+}
+
+// hostListeners reads the sockets of one protocol, IPv4 and IPv6.
+func hostListeners(protocol string) ([]hostListener, error) {
+	var ls []hostListener
+	for _, table := range []string{protocol, protocol + "6"} {
+		// thread-self: a thread of ours may be in a pod's namespace, and it is not the one that opens this.
+		f, err := os.Open("/proc/thread-self/net/" + table)
+		if os.IsNotExist(err) && table != protocol {
+			continue // no IPv6
+		}
+		if err != nil {
+			return nil, err
+		}
+		ls, err = parseSockets(f, protocol == pod.TCP, ls)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ls, nil
+}
+
+// parseSockets appends the sockets of a table like /proc/net/tcp (proc_pid_net(5)). For TCP these are the listening
+// ones, which the kernel lists first: the rest, long on a busy host, is not read. A UDP port is held by any socket.
+func parseSockets(r io.Reader, listening bool, ls []hostListener) ([]hostListener, error) {
+	const tcpListen = "0A"
+	lines := bufio.NewScanner(r)
+	for first := true; lines.Scan(); first = false {
+		fields := strings.Fields(lines.Text())
+		if first || len(fields) < 10 {
+			continue
+		}
+		if listening && fields[3] != tcpListen {
+			break
+		}
+		at, err := parseHex(fields[1])
+		if err != nil {
+			return nil, err
+		}
+		ls = append(ls, hostListener{at: at, inode: fields[9]})
+	}
+	return ls, lines.Err()
+}
+
+// parseHex reads "0100007F:1F90": words of four bytes in the machine's order, then the port.
+func parseHex(s string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(s, ":")
+	words, err := hex.DecodeString(host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for i := 0; i+4 <= len(words); i += 4 {
+		binary.NativeEndian.PutUint32(words[i:], binary.BigEndian.Uint32(words[i:]))
+	}
+	addr, ok := netip.AddrFromSlice(words)
+	n, err := strconv.ParseUint(port, 16, 16)
+	if !ok || err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address of a socket", s)
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
+}
+
+// holder names the process that has a socket, the lowest pid first: "nginx (pid 812)". It looks at every
+// descriptor of every process, so it is for conflicts only.
+func holder(inode string) string {
+	link := "socket:[" + inode + "]"
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return ""
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	for _, pid := range pids {
+		dir := filepath.Join("/proc", strconv.Itoa(pid))
+		// Processes that end meanwhile, or are not ours to look at, are passed over.
+		fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
+		for _, fd := range fds {
+			if to, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name())); to == link {
+				comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+				return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), pid)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,331 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// veth is an uplink made of a point-to-point pair of links, host routes and a table of rules. It keeps no
+// sockets open: a pod at rest costs nothing here.
+type veth struct {
+	id      string
+	v4, v6  netip.Addr
+	gateway netip.Addr
+}
+
+const podLink = "eth0"
+
+// attachVeth makes link, addresses, routes and rules, in place of those an earlier pod of the same id left.
+func attachVeth(c Config, cell *namespace) (u *veth, err error) {
+	unlock, err := lock(c.LockFile)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer host.Close()
+	inside, err := cell.route()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
+	}
+	defer inside.Close()
+
+	if err := removeLink(host, linkName(c.ID)); err != nil {
+		return nil, err
+	}
+	u = &veth{id: c.ID}
+	used, err := usedPrefixes(host)
+	if err != nil {
+		return nil, err
+	}
+	if u.v4, u.gateway, err = pick(c.Name, c.Pools, used); err != nil {
+		return nil, err
+	}
+	if hasIPv6() {
+		u.v6 = address6(u.v4)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.detach())
+		}
+	}()
+	index, err := u.makeLink(host, cell)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make link %q: %w", linkName(c.ID), err)
+	}
+	if err := u.configureInside(inside); err != nil {
+		return nil, fmt.Errorf("cannot configure %s in the pod: %w", podLink, err)
+	}
+	if err := u.configureHost(host, index); err != nil {
+		return nil, fmt.Errorf("cannot configure link %q: %w", linkName(c.ID), err)
+	}
+	if err := u.forward(nil); err != nil {
+		return nil, err
+	}
+	return u, enableForwarding(u.v6.IsValid())
+}
+
+// findVeth finds what attachVeth made, by the link's name and what is in the cell.
+func findVeth(c Config, cell *namespace) (*veth, error) {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer host.Close()
+	if _, err := host.LinkByName(linkName(c.ID)); err != nil {
+		return nil, fmt.Errorf("cannot find link %q: %w", linkName(c.ID), err)
+	}
+	inside, err := cell.route()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
+	}
+	defer inside.Close()
+	routes, err := inside.RouteList(nil, unix.AF_INET)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list routes of the pod: %w", err)
+	}
+	u := &veth{id: c.ID}
+	for _, r := range routes {
+		if gw, ok := netip.AddrFromSlice(r.Gw); ok && isDefault(r) {
+			u.gateway = gw.Unmap()
+		}
+	}
+	addrs, err := inside.AddrList(nil, unix.AF_UNSPEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list addresses of the pod: %w", err)
+	}
+	all := map[netip.Addr]bool{}
+	for _, a := range addrs {
+		p := fromIPNet(a.IPNet)
+		all[p.Addr()] = true
+		if p.Addr().Is4() && !p.Addr().IsLoopback() {
+			u.v4 = p.Addr()
+		}
+	}
+	if !u.v4.IsValid() || !u.gateway.IsValid() {
+		return nil, errors.New("cannot find the pod's address and default route in its namespace")
+	}
+	if six := address6(u.v4); all[six] {
+		u.v6 = six
+	}
+	return u, nil
+}
+
+func (u *veth) address() (v4, v6, gateway netip.Addr) { return u.v4, u.v6, u.gateway }
+
+func (u *veth) forward(ports []pod.Port) error { return applyRules(u, ports) }
+
+func (u *veth) detach() error { return Remove(u.id) }
+
+// makeLink makes the pair in one request, its host end up, and gives the host end's index.
+func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = linkName(u.id)
+	// The name is a hash; the alias says whose link it is, to people and to Leftovers.
+	attrs.Alias = namePrefix + u.id
+	attrs.HardwareAddr = hardwareAddress(u.id, "host")
+	attrs.Flags = net.FlagUp
+	if attrs.MTU, err = uplinkMTU(host); err != nil {
+		return 0, err
+	}
+	link := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: podLink,
+		PeerNamespace:    netlink.NsFd(cell.fd()),
+		PeerHardwareAddr: hardwareAddress(u.id, "pod"),
+	}
+	if err := host.LinkAdd(link); err != nil {
+		return 0, err
+	}
+	return link.Index, nil
+}
+
+func (u *veth) configureInside(h *netlink.Handle) error {
+	link, err := h.LinkByName(podLink)
+	if err != nil {
+		return err
+	}
+	// The host's hardware address is known: no first packet waits for ARP.
+	index, mac := link.Attrs().Index, hardwareAddress(u.id, "host")
+	steps := []func() error{
+		func() error { return addAddress(h, index, single(u.v4)) },
+		func() error { return h.LinkSetUp(link) },
+		func() error { return addNeighbour(h, index, u.gateway, mac) },
+		func() error { return addDefault(h, index, u.gateway) },
+	}
+	if u.v6.IsValid() {
+		steps = append(steps,
+			func() error { return addAddress(h, index, single(u.v6)) },
+			func() error { return addNeighbour(h, index, gateway6(), mac) },
+			func() error { return addDefault(h, index, gateway6()) })
+	}
+	return inOrder(steps)
+}
+
+func (u *veth) configureHost(h *netlink.Handle, index int) error {
+	mac := hardwareAddress(u.id, "pod")
+	steps := []func() error{
+		func() error { return addAddress(h, index, single(u.gateway)) },
+		func() error { return addNeighbour(h, index, u.v4, mac) },
+		func() error { return addHostRoute(h, index, u.v4) },
+	}
+	if u.v6.IsValid() {
+		steps = append(steps,
+			func() error {
+				return addAddress(h, index, &net.IPNet{IP: gateway6().AsSlice(), Mask: net.CIDRMask(64, 128)})
+			},
+			func() error { return addNeighbour(h, index, u.v6, mac) },
+			func() error { return addHostRoute(h, index, u.v6) })
+	}
+	return inOrder(steps)
+}
+
+func inOrder(steps []func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addAddress(h *netlink.Handle, index int, n *net.IPNet) error {
+	a := &netlink.Addr{IPNet: n, LinkIndex: index}
+	if n.IP.To4() == nil {
+		// Nobody else is on the link: duplicate address detection would only hold the address back for a second.
+		a.Flags = unix.IFA_F_NODAD
+	}
+	if err := h.AddrAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index}}, a); err != nil {
+		return fmt.Errorf("cannot add address %s: %w", n, err)
+	}
+	return nil
+}
+
+func addNeighbour(h *netlink.Handle, index int, ip netip.Addr, mac net.HardwareAddr) error {
+	err := h.NeighSet(&netlink.Neigh{LinkIndex: index, IP: ip.AsSlice(), HardwareAddr: mac, State: netlink.NUD_PERMANENT})
+	if err != nil {
+		return fmt.Errorf("cannot add neighbour %s: %w", ip, err)
+	}
+	return nil
+}
+
+func addDefault(h *netlink.Handle, index int, gateway netip.Addr) error {
+	// onlink: the gateway lies in no prefix of the pod.
+	r := &netlink.Route{LinkIndex: index, Gw: gateway.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
+	if err := h.RouteAdd(r); err != nil {
+		return fmt.Errorf("cannot add default route by %s: %w", gateway, err)
+	}
+	return nil
+}
+
+func addHostRoute(h *netlink.Handle, index int, ip netip.Addr) error {
+	r := &netlink.Route{LinkIndex: index, Dst: single(ip), Scope: netlink.SCOPE_LINK}
+	if err := h.RouteAdd(r); err != nil {
+		return fmt.Errorf("cannot add route to %s: %w", ip, err)
+	}
+	return nil
+}
+
+func isDefault(r netlink.Route) bool {
+	return r.Dst == nil || r.Dst.IP.IsUnspecified()
+}
+
+// uplinkMTU is that of the host's default route: packets larger than the way out takes would only be refused later.
+func uplinkMTU(h *netlink.Handle) (int, error) {
+	routes, err := h.RouteList(nil, unix.AF_INET)
+	if err != nil {
+		return 0, fmt.Errorf("cannot list routes: %w", err)
+	}
+	i := slices.IndexFunc(routes, func(r netlink.Route) bool { return isDefault(r) && r.LinkIndex > 0 })
+	if i < 0 {
+		return 1500, nil
+	}
+	link, err := h.LinkByIndex(routes[i].LinkIndex)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the link of the default route: %w", err)
+	}
+	return min(link.Attrs().MTU, 65535), nil
+}
+
+// Remove takes everything off the host that a pod of this id has or had there: link, routes, rules. Nil means that
+// nothing is there, not that this call took it away. It needs no process of the pod.
+func Remove(id string) error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer host.Close()
+	return errors.Join(removeRules(id), removeLink(host, linkName(id)))
+}
+
+// removeLink takes a link away, its addresses and routes with it; nil where there is none.
+func removeLink(h *netlink.Handle, name string) error {
+	link, err := h.LinkByName(name)
+	if err == nil {
+		err = h.LinkDel(link)
+	}
+	// It may have gone with its namespace in between.
+	if gone := (netlink.LinkNotFoundError{}); err == nil || errors.As(err, &gone) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return fmt.Errorf("cannot remove link %q: %w", name, err)
+}
+
+// Leftovers are the ids, sorted, of all pods that have a link or rules on the host, whether they run or not: the
+// caller knows which of them do.
+func Leftovers() ([]string, error) {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer host.Close()
+	names, err := tableNames()
+	if err != nil {
+		return nil, err
+	}
+	links, err := host.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list links: %w", err)
+	}
+	for _, l := range links {
+		names = append(names, l.Attrs().Alias)
+	}
+	var ids []string
+	for _, name := range names {
+		if id, ok := strings.CutPrefix(name, namePrefix); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// lock waits for the lock of addresses; others hold it for milliseconds.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the lock of addresses: %w", err)
+	}
+	for {
+		// EINTR: flock(2) is not restarted after the Go runtime's preemption signal.
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot lock %q: %w", path, err), f.Close())
+	}
+	return func() { f.Close() }, nil
+}
