@@ -152,12 +152,12 @@ static int fail(const char *text)
 	return 1;
 }
 
-static void only_stdio_and_ready(void)
+static void close_from(int first)
 {
-	if (!syscall(SYS_close_range, READY_FD + 1, ~0u, 0)) return;
+	if (!syscall(SYS_close_range, first, ~0u, 0)) return;
 	struct rlimit lim = {1024, 1024}; // Linux before 5.9
 	getrlimit(RLIMIT_NOFILE, &lim);
-	for (int fd = READY_FD + 1; fd < (int)lim.rlim_cur && fd < 1 << 16; fd++) close(fd);
+	for (int fd = first; fd < (int)lim.rlim_cur && fd < 1 << 16; fd++) close(fd);
 }
 
 static void set_signals(sigset_t *taken)
@@ -172,7 +172,8 @@ static void set_signals(sigset_t *taken)
 	sigprocmask(SIG_SETMASK, taken, 0);
 }
 
-// keep is the whole life: arguments are NAME, directory, steady milliseconds, then the supervisor's argv.
+// keep is the whole life: arguments are NAME, directory, steady milliseconds, 1 if there is a control socket to
+// keep, then the supervisor's argv.
 static int keep(void)
 {
 	const char *text;
@@ -180,13 +181,15 @@ static int keep(void)
 	int n = 0;
 	ssize_t size = slurp("/proc/self/cmdline", k.cmdline, sizeof k.cmdline);
 	fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
-	only_stdio_and_ready();
 	errno = E2BIG;
 	if (size <= 0 || size >= (ssize_t)sizeof k.cmdline - 1) return fail("cannot take arguments");
 	char *dir = k.cmdline + sizeof NAME, *end = k.cmdline + size, *steady = dir + strlen(dir) + 1;
-	if (steady >= end) return fail("cannot take arguments");
+	char *kept = steady < end ? steady + strlen(steady) + 1 : end;
+	if (kept >= end) return fail("cannot take arguments");
+	int socket = *kept == '1';
+	close_from(READY_FD + 1 + socket);
 	for (char *p = steady; *p >= '0' && *p <= '9'; p++) k.steady = k.steady * 10 + (*p - '0');
-	for (char *p = steady + strlen(steady) + 1; p < end; p += strlen(p) + 1) {
+	for (char *p = kept + strlen(kept) + 1; p < end; p += strlen(p) + 1) {
 		if (n == ARGS) return fail("cannot take arguments");
 		k.argv[n++] = p;
 	}
@@ -198,6 +201,7 @@ static int keep(void)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1)) return fail("cannot become subreaper");
 	if ((k.dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return fail("cannot open directory");
 	if ((k.signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) return fail("cannot take signals");
+	if (socket) keep_socket(READY_FD + 1);
 	if ((text = map_ring()) || (text = write_pid())) return fail(text);
 	close(READY_FD); // end of file, nothing said: Start returns
 	loop();

@@ -50,6 +50,7 @@ extern struct keeper {
 #define write_pid pcompose_keeper_write_pid
 #define push pcompose_keeper_push
 #define receive pcompose_keeper_receive
+#define keep_socket pcompose_keeper_keep_socket
 
 void say(int fd, const char *text, int err);
 ssize_t slurp(const char *path, char *buf, size_t size);
@@ -58,3 +59,4 @@ const char *map_ring(void);
 const char *write_pid(void);
 void push(void);
 int receive(int hangup);
+void keep_socket(int fd);

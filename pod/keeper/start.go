@@ -31,6 +31,8 @@ type Config struct {
 	Env []string
 	// LogFile takes stdout and stderr of both; "" is Dir/keeper.log. Cut to nothing when it passes 1 MiB.
 	LogFile string
+	// Socket is held from the start under the key "control", nil for none; the caller closes its own.
+	Socket *os.File
 	// Steady is how long a supervisor must live for its death to start the next one at once; 0 is a second.
 	// Earlier deaths are answered at once the first time, then after 50 ms, doubling up to 5 s.
 	Steady time.Duration
@@ -99,14 +101,18 @@ func command(c Config, log, told *os.File) *exec.Cmd {
 		c.Env = []string{}
 	}
 	steady := strconv.FormatInt(max(1, c.Steady.Milliseconds()), 10)
+	files, socket := []*os.File{told}, "0"
+	if c.Socket != nil {
+		files, socket = append(files, c.Socket), "1"
+	}
 	return &exec.Cmd{
 		Path:        "/proc/self/exe",
-		Args:        append([]string{name, c.Dir, steady}, c.Supervisor...),
+		Args:        append([]string{name, c.Dir, steady, socket}, c.Supervisor...),
 		Env:         c.Env,
 		Dir:         "/",
 		Stdout:      log,
 		Stderr:      log,
-		ExtraFiles:  []*os.File{told},
+		ExtraFiles:  files,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 }

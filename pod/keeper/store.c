@@ -70,6 +70,13 @@ static int put(const char *key, size_t len, const int *fd, int n)
 	return 0;
 }
 
+// keep_socket holds the control socket from the start: a client may connect before the first supervisor runs.
+void keep_socket(int fd)
+{
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	put("control", sizeof "control" - 1, &fd, 1);
+}
+
 // drop closes a key's files; the last entry takes its place, which no listing sees: the client lists in one go.
 static int drop(const char *key, size_t len)
 {
