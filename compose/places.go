@@ -60,3 +60,23 @@ func (ps *Places) At(path string) Position {
 	}
 	return ps.index[""]
 }
+
+// Relative is ps with the files as seen from dir.
+func (ps *Places) Relative(dir string) Places {
+	out := Places{all: make([]Place, len(ps.all)), index: make(map[string]Position, len(ps.index))}
+	short := map[string]string{}
+	rel := func(p Position) Position {
+		if _, ok := short[p.File]; !ok {
+			short[p.File] = Position{File: p.File}.Relative(dir).File
+		}
+		p.File = short[p.File]
+		return p
+	}
+	for i, p := range ps.all {
+		out.all[i] = Place{Keys: p.Keys, At: rel(p.At)}
+	}
+	for path, at := range ps.index {
+		out.index[path] = rel(at)
+	}
+	return out
+}

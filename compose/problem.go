@@ -52,14 +52,17 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sorted is ps in the order of the files, each problem once, positions relative to dir where that is shorter.
+// Sorted is ps in the order of the files, positions relative to dir where that is shorter. What is said of one place twice,
+// since an anchor stands for it at several paths, is kept once.
 func (ps Problems) Sorted(dir string) Problems {
 	out := slices.Clone(ps)
 	for i := range out {
 		out[i].At = out[i].At.Relative(dir)
 	}
 	slices.SortFunc(out, Problem.Compare)
-	return slices.Compact(out)
+	return slices.CompactFunc(out, func(p, q Problem) bool {
+		return p.At == q.At && p.Message == q.Message && (p.At.Line > 0 || p.Path == q.Path)
+	})
 }
 
 // Err is ps as an error, nil when there is none.

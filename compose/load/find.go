@@ -1,0 +1,185 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/consts"
+	"github.com/compose-spec/compose-go/v2/dotenv"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// defaultFiles and overrideFiles are the names looked for, the first found wins, as in compose-go's cli package.
+func defaultFiles() []string {
+	return []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+}
+
+func overrideFiles() []string {
+	return []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+}
+
+// find decides the files, the project directory and the environment. The order is docker compose's: .env beside the
+// working directory may name the files (COMPOSE_FILE); .env of the project directory comes after, and changes nothing set before.
+func (l *loading) find() {
+	start := l.opts.Cwd
+	if l.opts.Dir != "" {
+		start = abs(l.opts.Cwd, l.opts.Dir)
+	} else if first := firstFile(l.opts.Files); first != "" {
+		start = filepath.Dir(abs(l.opts.Cwd, first))
+	}
+	l.envFiles(start)
+	given := l.opts.Files
+	if list := l.env[consts.ComposeFilePath]; len(given) == 0 && list != "" {
+		separator := l.env[consts.ComposePathSeparator]
+		if separator == "" {
+			separator = string(os.PathListSeparator)
+		}
+		given = splitList(list, separator)
+	}
+	for _, f := range given {
+		l.files = append(l.files, abs(l.opts.Cwd, f))
+	}
+	if len(given) == 0 {
+		l.files = l.discover(start)
+	}
+	switch first := firstFile(l.files); {
+	case l.opts.Dir != "":
+		l.dir = start
+	case first != "":
+		l.dir = filepath.Dir(first)
+	default:
+		l.dir = l.opts.Cwd
+	}
+	if l.dir != start && len(l.opts.EnvFiles) == 0 {
+		l.envFiles(l.dir)
+	}
+}
+
+// firstFile is the first that is not standard input, "" for none.
+func firstFile(files []string) string {
+	for _, f := range files {
+		if f != "-" {
+			return f
+		}
+	}
+	return ""
+}
+
+// discover looks for the usual names in dir and the folders above it.
+func (l *loading) discover(dir string) []string {
+	for at := dir; ; at = filepath.Dir(at) {
+		if found := present(at, defaultFiles()); len(found) > 0 {
+			if len(found) > 1 {
+				l.warn(compose.Position{File: found[0]}, "", "there are several Compose files here, this one is used", "choose one with -f")
+			}
+			files := found[:1]
+			if over := present(at, overrideFiles()); len(over) > 0 {
+				files = append(files[:1:1], over[0])
+			}
+			return files
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	l.problem(compose.Position{}, "", fmt.Sprintf("no Compose file: none of %s in %s or a folder above it", strings.Join(defaultFiles(), ", "), dir),
+		"name one with -f, or change to the project's folder")
+	return nil
+}
+
+func present(dir string, names []string) []string {
+	var found []string
+	for _, name := range names {
+		if path := filepath.Join(dir, name); isFile(path) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// envFiles adds the variables of --env-file, else of .env in dir, to the environment; what is set already stays.
+func (l *loading) envFiles(dir string) {
+	var files []string
+	for _, f := range l.opts.EnvFiles {
+		files = append(files, abs(l.opts.Cwd, f))
+	}
+	off, _ := strconv.ParseBool(l.env[consts.ComposeDisableDefaultEnvFile])
+	if path := filepath.Join(dir, ".env"); len(files) == 0 && !off && isFile(path) {
+		files = []string{path}
+	}
+	merge(l.env, l.readEnv(l.env, files, func(string) compose.Problem { return compose.Problem{} }))
+}
+
+// merge adds what is not set yet.
+func merge(env, more map[string]string) {
+	for k, v := range more {
+		if _, set := env[k]; !set {
+			env[k] = v
+		}
+	}
+}
+
+// readEnv reads env files in order, the later over the earlier; env and earlier files are what their variables expand to.
+func (l *loading) readEnv(env map[string]string, files []string, reference func(string) compose.Problem) map[string]string {
+	vars := map[string]string{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			var path *os.PathError
+			if errors.As(err, &path) {
+				err = path.Err
+			}
+			p := reference(file)
+			p.Message = fmt.Sprintf("cannot read the env file %q: %s", l.short(file), plain(err))
+			l.problems = append(l.problems, p)
+			continue
+		}
+		known := maps.Clone(vars)
+		found, err := dotenv.ParseWithLookup(bytes.NewReader(content), func(name string) (string, bool) {
+			if v, ok := env[name]; ok {
+				return v, true
+			}
+			v, ok := known[name]
+			return v, ok
+		})
+		if err != nil {
+			l.envSyntax(file, err)
+			continue
+		}
+		maps.Copy(vars, found)
+	}
+	return vars
+}
+
+// envSyntax records an error of the dotenv parser; its text starts with the line.
+func (l *loading) envSyntax(file string, err error) {
+	at, text := compose.Position{File: file}, err.Error()
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		if number, tail, ok := strings.Cut(rest, ": "); ok {
+			at.Line, _ = strconv.Atoi(number)
+			text = tail
+		}
+	}
+	if at.Line == 0 {
+		at.Line = 1
+	}
+	l.problem(at, "", text, "write NAME=VALUE, one a line")
+}
+
+// splitList splits a list of the environment; empty items mean nothing.
+func splitList(list, separator string) []string {
+	var items []string
+	for _, s := range strings.Split(list, separator) {
+		if s = strings.TrimSpace(s); s != "" {
+			items = append(items, s)
+		}
+	}
+	return items
+}

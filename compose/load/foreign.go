@@ -1,0 +1,33 @@
+package load
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// foreign is an error of compose-go that no check of ours foresaw, at the best place its text gives away: the path of an
+// attribute, else the name of a service.
+func (l *loading) foreign(err error) compose.Problem {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	for _, suffix := range []string{": invalid compose project", ": not found"} {
+		text = strings.TrimSuffix(text, suffix)
+	}
+	p := compose.Problem{At: l.places.At(""), Message: text}
+	path := regexp.MustCompile(`(?:services|volumes|networks|secrets|configs)\.[\w.\[\]-]+`).FindString(text)
+	if path == "" {
+		// mapstructure names fields as 'services[web].ports[0].target'.
+		if m := regexp.MustCompile(`'(\w+)\[([\w.-]+)\]([\w.\[\]]*)'`).FindStringSubmatch(text); m != nil {
+			path = m[1] + "." + m[2] + m[3]
+		}
+	}
+	if m := regexp.MustCompile(`service "([^"]+)"`).FindStringSubmatch(text); path == "" && m != nil {
+		path = "services." + m[1]
+	}
+	if path != "" {
+		p.At, p.Path = l.places.At(path), strings.TrimRight(path, ".")
+		p.Message = strings.TrimPrefix(strings.TrimPrefix(text, path), ": ")
+	}
+	return p
+}

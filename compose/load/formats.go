@@ -1,0 +1,285 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/format"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/distribution/reference"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// formatRule checks the text at a path below a service; the schema knows it only as a string.
+type formatRule struct {
+	path  []string
+	check func(string) string
+}
+
+// formatRules returns why a text is wrong, "" when it is not.
+func formatRules() []formatRule {
+	rules := []formatRule{
+		{[]string{"image"}, badImage},
+		{[]string{"restart"}, badRestart},
+		{[]string{"deploy", "restart_policy", "condition"}, func(s string) string {
+			return notOneOf(s, "none", "on-failure", "any", "unless-stopped", "always", "no")
+		}},
+		{[]string{"deploy", "resources", "limits", "cpus"}, badNumber},
+		{[]string{"cpus"}, badNumber},
+		{[]string{"logging", "options", "max-size"}, badBytes},
+		{[]string{"logging", "options", "max-file"}, badNumber},
+	}
+	for _, key := range []string{"mem_limit", "mem_reservation", "memswap_limit", "shm_size"} {
+		rules = append(rules, formatRule{[]string{key}, badBytes})
+	}
+	for _, key := range []string{"limits", "reservations"} {
+		rules = append(rules, formatRule{[]string{"deploy", "resources", key, "memory"}, badBytes})
+	}
+	for _, key := range []string{"interval", "timeout", "start_period", "start_interval"} {
+		rules = append(rules, formatRule{[]string{"healthcheck", key}, badDuration})
+	}
+	for _, key := range []string{"delay", "window"} {
+		rules = append(rules, formatRule{[]string{"deploy", "restart_policy", key}, badDuration})
+	}
+	return append(rules, formatRule{[]string{"stop_grace_period"}, badDuration},
+		formatRule{[]string{"scale"}, badCount}, formatRule{[]string{"deploy", "replicas"}, badCount})
+}
+
+// formats checks the texts of all services of a mapping of services.
+func (c checker) formats(services *yaml.Node) {
+	if services == nil || services.Kind != yaml.MappingNode {
+		return
+	}
+	for _, e := range entries(services) {
+		service, keys := deref(e.value), []string{"services", e.key.Value}
+		for _, rule := range formatRules() {
+			if n := child(service, rule.path...); n != nil && n.Kind == yaml.ScalarNode && jsonType(n) != "null" {
+				c.format(n, slices.Concat(keys, rule.path), rule.check)
+			}
+		}
+		c.items(service, step(keys, "ports"), badPort)
+		c.items(service, step(keys, "volumes"), badVolume)
+		c.items(service, step(keys, "extra_hosts"), badHost)
+		c.items(service, step(keys, "environment"), badVariable)
+		c.items(service, step(keys, "expose"), badExpose)
+		if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
+			c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })
+		}
+	}
+}
+
+// items checks the scalars of a list below a service.
+func (c checker) items(service *yaml.Node, keys []string, check func(string) string) {
+	list := child(service, keys[len(keys)-1])
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return
+	}
+	for i, n := range list.Content {
+		if n = deref(n); n.Kind == yaml.ScalarNode {
+			c.format(n, step(keys, item(i)), check)
+		}
+	}
+}
+
+func (c checker) format(n *yaml.Node, keys []string, check func(string) string) {
+	if c.bad[n] {
+		return
+	}
+	if why := check(c.value(n)); why != "" {
+		c.bad[n] = true
+		c.wrong(n, keys, why, "")
+	}
+}
+
+func notOneOf(s string, known ...string) string {
+	if slices.Contains(known, s) {
+		return ""
+	}
+	return enumMessage(s, known)
+}
+
+func badImage(s string) string {
+	if _, err := reference.ParseAnyReference(s); err != nil && s != "" {
+		return fmt.Sprintf("%q is not the name of an image: %s", s, strings.TrimPrefix(err.Error(), "invalid reference format: "))
+	}
+	return ""
+}
+
+func badRestart(s string) string {
+	policy, count, counted := strings.Cut(s, ":")
+	if _, err := strconv.ParseUint(count, 10, 31); counted && (err != nil || policy != types.RestartPolicyOnFailure) {
+		return fmt.Sprintf("%q is no restart policy: a bound is written on-failure:3", s)
+	}
+	return notOneOf(policy, types.RestartPolicyNo, types.RestartPolicyAlways, types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped)
+}
+
+func badBytes(s string) string {
+	var b types.UnitBytes
+	if err := b.DecodeMapstructure(s); err != nil {
+		return fmt.Sprintf("%q is no size: write bytes, or a number with k, m or g", s)
+	}
+	return ""
+}
+
+func badDuration(s string) string {
+	var d types.Duration
+	if err := d.DecodeMapstructure(s); err != nil {
+		return fmt.Sprintf("%q is no duration: write a number with its unit, as in 500ms, 30s, 1m30s", s)
+	}
+	if d < 0 {
+		return "must not be negative"
+	}
+	return ""
+}
+
+func badNumber(s string) string {
+	if f, err := strconv.ParseFloat(s, 64); err != nil || f < 0 {
+		return fmt.Sprintf("%q is no number", s)
+	}
+	return ""
+}
+
+func badCount(s string) string {
+	if n, err := strconv.Atoi(s); err != nil || n < 0 {
+		return fmt.Sprintf("must be a whole number of 0 or more, not %q", s)
+	}
+	return ""
+}
+
+func badPort(s string) string {
+	ports, err := types.ParsePortConfig(s)
+	if err != nil {
+		return fmt.Sprintf("%q is no port: write CONTAINER, HOST:CONTAINER or IP:HOST:CONTAINER, each a number or a range of 1 to 65535, with /udp where it is not TCP", s)
+	}
+	for _, p := range ports {
+		if p.Target == 0 {
+			return "the container port must be 1 to 65535, not 0"
+		}
+	}
+	return ""
+}
+
+func badExpose(s string) string {
+	port, protocol, _ := strings.Cut(s, "/")
+	from, to, isRange := strings.Cut(port, "-")
+	a, err := strconv.ParseUint(from, 10, 16)
+	b := a
+	if isRange && err == nil {
+		b, err = strconv.ParseUint(to, 10, 16)
+	}
+	if err != nil || a == 0 || b < a || !slices.Contains([]string{"", "tcp", "udp", "sctp"}, protocol) {
+		return fmt.Sprintf("%q is no port: write a number or a range of 1 to 65535, with /udp where it is not TCP", s)
+	}
+	return ""
+}
+
+func badVolume(s string) string {
+	v, err := format.ParseVolume(s)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%q is no volume: write TARGET, SOURCE:TARGET or SOURCE:TARGET:OPTIONS", s)
+	case !strings.HasPrefix(v.Target, "/"):
+		return fmt.Sprintf("the target %q in the container must be an absolute path", v.Target)
+	}
+	return ""
+}
+
+func badHost(s string) string {
+	if _, err := types.NewHostsList([]string{s}); err != nil {
+		return fmt.Sprintf("%q is no host: write NAME=ADDRESS", s)
+	}
+	return ""
+}
+
+func badVariable(s string) string {
+	name, _, _ := strings.Cut(s, "=")
+	if name == "" || strings.TrimSpace(name) != name {
+		return fmt.Sprintf("%q is no variable: write NAME=VALUE without blanks around the name", s)
+	}
+	return ""
+}
+
+// place records where the values below n were written, and the other names they can be looked up by.
+func (l *loading) place(doc *document, n *yaml.Node, keys []string) {
+	switch n = deref(n); n.Kind {
+	case yaml.MappingNode:
+		for _, e := range entries(n) {
+			if l.bad[e.value] {
+				continue
+			}
+			next := step(keys, e.key.Value)
+			l.places.Add(position(doc, e.key), next...)
+			l.place(doc, e.value, next)
+		}
+	case yaml.SequenceNode:
+		for i, v := range n.Content {
+			at := position(doc, v)
+			l.places.Add(at, step(keys, item(i))...)
+			for _, alias := range l.itemNames(deref(v), keys) {
+				l.places.Alias(at, step(keys, alias)...)
+			}
+			l.place(doc, v, step(keys, item(i)))
+		}
+	}
+}
+
+// itemNames are what the model calls a list's item: merging and expansion number items anew, so the number in the file says nothing there.
+func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
+	if len(keys) == 0 {
+		return nil
+	}
+	text := l.value(n)
+	switch list := keys[len(keys)-1]; {
+	case list == "ports" && len(keys) == 3:
+		return l.portNames(n, keys[1])
+	case n.Kind == yaml.MappingNode:
+		var names []string
+		for _, key := range []string{"source", "target", "path"} {
+			if v := child(n, key); v != nil {
+				names = append(names, l.value(v))
+			}
+		}
+		return names
+	case list == "volumes":
+		v, err := format.ParseVolume(text)
+		if err != nil {
+			return nil
+		}
+		return []string{v.Source, v.Target}
+	case list == "links" || list == "volumes_from" || list == "tmpfs" || list == "extra_hosts":
+		name, _, _ := strings.Cut(text, ":")
+		return []string{name}
+	}
+	name, _, _ := strings.Cut(text, "=")
+	return []string{name}
+}
+
+func (l *loading) portNames(n *yaml.Node, service string) []string {
+	var ports []types.ServicePortConfig
+	if n.Kind == yaml.MappingNode {
+		get := func(key string) string {
+			if v := child(n, key); v != nil {
+				return l.value(v)
+			}
+			return ""
+		}
+		target, _ := strconv.ParseUint(get("target"), 10, 16)
+		port := types.ServicePortConfig{HostIP: get("host_ip"), Published: get("published"), Target: uint32(target), Protocol: get("protocol")}
+		if port.Protocol == "" {
+			port.Protocol = "tcp"
+		}
+		ports = append(ports, port)
+	} else {
+		ports, _ = types.ParsePortConfig(l.value(n))
+	}
+	var names []string
+	for _, p := range ports {
+		keys := compose.PortKeys(service, p)
+		names = append(names, keys[len(keys)-1])
+	}
+	return names
+}

@@ -1,0 +1,189 @@
+package load
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// document checks a file and those it includes and extends, and records the places of its values.
+// Included files come first, so that the places of the file that overrides them win.
+func (l *loading) document(doc *document, includedBy []string) {
+	for _, root := range doc.roots {
+		if !l.checked[root] {
+			l.checked[root] = true
+			l.interpolate(doc, root, nil)
+			c := checker{loading: l, doc: doc, whole: len(l.mains) == 1 && includedBy == nil && child(root, "include") == nil}
+			c.check(root, l.schema, nil)
+			c.formats(child(root, "services"))
+			if n := child(root, "version"); n != nil {
+				l.warn(position(doc, n), "version", "this key is obsolete and ignored", "remove it")
+			}
+		}
+		l.places.Alias(position(doc, root), "")
+		for i, n := range list(child(root, "include")) {
+			l.include(doc, deref(n), step([]string{"include"}, item(i)), append(slices.Clip(includedBy), doc.file))
+		}
+		if services := child(root, "services"); services != nil && services.Kind == yaml.MappingNode {
+			for _, e := range entries(services) {
+				l.extend(doc, e.key.Value, deref(e.value), []string{e.key.Value})
+			}
+		}
+		l.place(doc, root, nil)
+	}
+}
+
+// list are the items of a sequence, or the one scalar that stands for it.
+func list(n *yaml.Node) []*yaml.Node {
+	switch {
+	case n == nil || n.Kind == yaml.MappingNode:
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	}
+	return []*yaml.Node{n}
+}
+
+// include follows one item of include:.
+func (l *loading) include(doc *document, n *yaml.Node, keys, includedBy []string) {
+	if l.bad[n] {
+		return
+	}
+	paths, dir, env := list(n), "", doc.env
+	if n.Kind == yaml.MappingNode {
+		paths = list(child(n, "path"))
+		if d := child(n, "project_directory"); d != nil {
+			dir = abs(doc.dir, l.value(d))
+		}
+	}
+	for i, p := range paths {
+		p = deref(p)
+		reference := compose.Problem{At: position(doc, p), Path: compose.Path(keys...)}
+		file := abs(doc.dir, l.value(p))
+		if slices.Contains(includedBy, file) {
+			reference.Message = "files include each other: " + l.chain(append(includedBy[slices.Index(includedBy, file):], file))
+			l.problems = append(l.problems, reference)
+			return
+		}
+		if i == 0 {
+			if dir == "" {
+				dir = filepath.Dir(file)
+			}
+			env = l.includeEnv(doc, n, dir)
+		}
+		if included := l.read(file, reference); included != nil {
+			included.dir, included.env = dir, env
+			doc.includes = append(doc.includes, included)
+			l.document(included, includedBy)
+		}
+	}
+}
+
+// includeEnv is the environment of an included file: that of the including one, and below it env_file:, else .env in its directory.
+func (l *loading) includeEnv(doc *document, n *yaml.Node, dir string) map[string]string {
+	var files []string
+	for _, f := range list(child(n, "env_file")) {
+		if path := l.value(deref(f)); path != "/dev/null" {
+			files = append(files, abs(doc.dir, path))
+		}
+	}
+	if path := filepath.Join(dir, ".env"); child(n, "env_file") == nil && isFile(path) {
+		files = []string{path}
+	}
+	env := maps.Clone(doc.env)
+	at := compose.Problem{At: position(doc, n), Path: "include"}
+	merge(env, l.readEnv(doc.env, files, func(string) compose.Problem { return at }))
+	return env
+}
+
+func (l *loading) chain(files []string) string {
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = l.short(f)
+	}
+	return strings.Join(names, " -> ")
+}
+
+// extend follows extends: of the service node n, and records the places of what it takes over as those of the service named target.
+func (l *loading) extend(doc *document, target string, n *yaml.Node, through []string) {
+	extends := child(n, "extends")
+	if extends == nil || l.bad[extends] {
+		return
+	}
+	named, keys := extends, []string{"services", through[len(through)-1], "extends"}
+	base := doc
+	if extends.Kind == yaml.MappingNode {
+		if named = child(extends, "service"); named == nil {
+			return
+		}
+		if file := child(extends, "file"); file != nil {
+			path := abs(doc.dir, l.value(file))
+			base = l.read(path, compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)})
+			if base == nil {
+				return
+			}
+			if base.env == nil {
+				base.dir, base.env = filepath.Dir(path), doc.env
+			}
+		}
+	}
+	name := l.value(named)
+	service, from := base.service(name)
+	if service == nil {
+		l.problem(position(doc, named), compose.Path(keys...), fmt.Sprintf("no service named %q in %s", name, l.short(base.file)),
+			compose.DidYouMean(name, base.serviceNames()))
+		return
+	}
+	if slices.Contains(through, name) && base == doc {
+		l.problem(position(doc, named), compose.Path(keys...), "services extend each other: "+strings.Join(append(through[slices.Index(through, name):], name), " -> "), "")
+		return
+	}
+	if len(through) > maxDepth {
+		l.problem(position(doc, named), compose.Path(keys...), "services extend each other across files", "")
+		return
+	}
+	if base != doc && !l.checked[service] && !l.checked[base.roots[0]] {
+		l.checked[service] = true
+		at := []string{"services", name}
+		l.interpolate(from, service, at)
+		checker{loading: l, doc: from}.check(service, l.schema.Properties["services"].PatternProperties[namePattern], at)
+	}
+	l.extend(from, target, service, append(slices.Clip(through), name))
+	l.place(from, service, []string{"services", target})
+}
+
+// service is the node of a service in a document or one it includes.
+func (d *document) service(name string) (*yaml.Node, *document) {
+	for _, root := range d.roots {
+		if n := child(root, "services", name); n != nil {
+			return n, d
+		}
+	}
+	for _, i := range d.includes {
+		if n, from := i.service(name); n != nil {
+			return n, from
+		}
+	}
+	return nil, nil
+}
+
+func (d *document) serviceNames() []string {
+	var names []string
+	for _, root := range d.roots {
+		if services := child(root, "services"); services != nil {
+			for _, e := range entries(services) {
+				names = append(names, e.key.Value)
+			}
+		}
+	}
+	for _, i := range d.includes {
+		names = append(names, i.serviceNames()...)
+	}
+	return names
+}

@@ -1,0 +1,247 @@
+// Package load is the way from Compose files to a Project through compose-go, with every problem at its file:line:column.
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/consts"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// Options say which project to load. The zero value with Cwd finds the project as docker compose does.
+type Options struct {
+	// Files as given by -f, "-" for Stdin; none means COMPOSE_FILE, else the usual names in Cwd or Dir and the folders above.
+	Files []string
+	// Dir is the project directory; "" is that of the first file.
+	Dir string
+	// Name of the project; "" means COMPOSE_PROJECT_NAME, name: in the files, the directory's name.
+	Name string
+	// Profiles enabled; none means COMPOSE_PROFILES.
+	Profiles []string
+	// EnvFiles are given by --env-file; none means .env in the project directory, where there is one.
+	EnvFiles []string
+	// Environment of the caller. It is all that is ever looked up: the process's own is not.
+	Environment map[string]string
+	// Services named by the caller: their profiles are enabled. The others stay in the model.
+	Services []string
+	// Cwd is absolute; relative paths start from it, and positions are printed relative to it.
+	Cwd string
+	// Stdin is read where a file is "-".
+	Stdin io.Reader
+}
+
+// loading is one Load on its way.
+type loading struct {
+	opts Options
+	// env is the environment with the env files below it, dir the project directory, files the main files.
+	env   map[string]string
+	dir   string
+	files []string
+	name  string
+
+	documents map[string]*document
+	mains     []*document
+	// seen are scalars whose variables are replaced, values the results, bad the nodes some problem is about.
+	seen   map[*yaml.Node]bool
+	values map[*yaml.Node]string
+	bad    map[*yaml.Node]bool
+	// checked are the nodes that the schema was walked over, by what they were reached as.
+	checked map[*yaml.Node]bool
+	schema  *schema
+
+	problems compose.Problems
+	warnings compose.Problems
+	places   compose.Places
+	digests  map[string]string
+}
+
+// Load reads, checks and merges the files of a project. The error is compose.Problems, all of them, wherever something
+// the user wrote is wrong. It changes nothing on the machine.
+func Load(ctx context.Context, opts Options) (*compose.Project, error) {
+	l := &loading{opts: opts, env: maps.Clone(opts.Environment), documents: map[string]*document{}, digests: map[string]string{},
+		seen: map[*yaml.Node]bool{}, values: map[*yaml.Node]string{}, bad: map[*yaml.Node]bool{}, checked: map[*yaml.Node]bool{}}
+	if l.env == nil {
+		l.env = map[string]string{}
+	}
+	model, err := l.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.problems) > 0 {
+		return nil, l.problems.Sorted(opts.Cwd)
+	}
+	model.ComposeFiles = l.files
+	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd),
+		Digests: l.digests, Places: l.places.Relative(opts.Cwd)}, nil
+}
+
+func (l *loading) load(ctx context.Context) (*types.Project, error) {
+	if l.find(); len(l.problems) > 0 {
+		return nil, nil
+	}
+	for _, file := range l.files {
+		if doc := l.read(file, compose.Problem{}); doc != nil {
+			doc.dir, doc.env = l.dir, l.env
+			l.mains = append(l.mains, doc)
+		}
+	}
+	if l.nameProject(); len(l.problems) > 0 {
+		return nil, nil
+	}
+	l.env[consts.ComposeProjectName] = l.name
+	var err error
+	if l.schema, err = specification(); err != nil {
+		return nil, err
+	}
+	for _, doc := range l.mains {
+		l.document(doc, nil)
+	}
+	if len(l.problems) == 0 {
+		model, err := l.compose(ctx, false)
+		if err == nil {
+			l.inspect(model)
+			return model, nil
+		}
+		before := len(l.problems)
+		if rough, rerr := l.compose(ctx, true); rerr == nil {
+			l.inspect(rough)
+		}
+		if len(l.problems) == before {
+			l.problems = append(l.problems, l.foreign(err))
+		}
+		return nil, nil
+	}
+	// What is right can still be loaded and have its references checked.
+	if model, err := l.compose(ctx, true); err == nil {
+		l.inspect(model)
+	}
+	return nil, nil
+}
+
+// compose runs compose-go. Its validation is skipped because ours has passed. A rough run leaves out what is bad and all
+// that stops at a first error, to get a model that references can be checked on.
+func (l *loading) compose(ctx context.Context, rough bool) (*types.Project, error) {
+	details := types.ConfigDetails{WorkingDir: l.dir, Environment: maps.Clone(l.env)}
+	for _, doc := range l.mains {
+		file, err := l.configFile(doc, rough)
+		if err != nil {
+			return nil, err
+		}
+		details.ConfigFiles = append(details.ConfigFiles, file)
+	}
+	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
+		o.SkipValidation = true
+		o.SkipConsistencyCheck, o.SkipResolveEnvironment, o.SkipResolveLabels = rough, rough, rough
+		o.Profiles = l.profiles()
+		o.SetProjectName(l.name, true)
+		o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
+			return substitute(text, lookup, func(string) {})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return project, nil
+}
+
+// configFile hands compose-go a file as values, to save a second parse, or as text where only its own parser will do.
+func (l *loading) configFile(doc *document, rough bool) (types.ConfigFile, error) {
+	file := types.ConfigFile{Filename: doc.file, Content: doc.content}
+	if doc.tagged && !rough || len(doc.roots) != 1 {
+		return file, nil
+	}
+	v, err := l.decode(doc.roots[0])
+	if err != nil {
+		return file, err
+	}
+	file.Config, _ = v.(map[string]any)
+	return file, nil
+}
+
+func (l *loading) problem(at compose.Position, path, message, hint string) {
+	l.problems = append(l.problems, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
+}
+
+func (l *loading) warn(at compose.Position, path, message, hint string) {
+	l.warnings = append(l.warnings, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
+}
+
+// short is a file as seen from where the user is.
+func (l *loading) short(file string) string {
+	return compose.Position{File: file}.Relative(l.opts.Cwd).String()
+}
+
+// abs is a path as the file in dir means it.
+func abs(dir, path string) string {
+	if path == "-" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+func (l *loading) profiles() []string {
+	profiles := l.opts.Profiles
+	if len(profiles) == 0 {
+		profiles = splitList(l.env[consts.ComposeProfiles], ",")
+	}
+	// A service that is named has its profiles enabled, as docker compose does for `up NAME`.
+	for _, doc := range l.mains {
+		for _, root := range doc.roots {
+			for _, name := range l.opts.Services {
+				if list := child(root, "services", name, "profiles"); list != nil {
+					for _, p := range list.Content {
+						profiles = append(slices.Clip(profiles), l.value(deref(p)))
+					}
+				}
+			}
+		}
+	}
+	return profiles
+}
+
+// nameProject decides the project's name by docker compose's precedence.
+func (l *loading) nameProject() {
+	name, origin := l.opts.Name, "--project-name"
+	if name == "" {
+		name, origin = l.env[consts.ComposeProjectName], consts.ComposeProjectName
+	}
+	if name != "" {
+		if loader.NormalizeProjectName(name) != name {
+			l.problem(compose.Position{}, "", fmt.Sprintf("the project name %q of %s is not allowed", name, origin),
+				"it has lower case letters, digits, hyphens and underscores, and starts with a letter or digit")
+		}
+		l.name = name
+		return
+	}
+	for _, doc := range l.mains {
+		for _, root := range doc.roots {
+			if n := child(root, "name"); n != nil && n.Kind == yaml.ScalarNode && n.Value != "" {
+				lookup := func(name string) (string, bool) { v, ok := l.env[name]; return v, ok }
+				// A bad variable is reported by the walk over the whole file.
+				name, _ = substitute(n.Value, lookup, func(string) {})
+			}
+		}
+	}
+	if l.name = loader.NormalizeProjectName(name); l.name == "" {
+		l.name = loader.NormalizeProjectName(filepath.Base(l.dir))
+	}
+	if l.name == "" {
+		l.problem(compose.Position{}, "", fmt.Sprintf("no project name can be made from the directory %q", l.dir), "give one with --project-name or name: in the file")
+	}
+}

@@ -1,0 +1,94 @@
+package load
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// binding is a range of host ports that a service publishes.
+type binding struct {
+	service  string
+	port     types.ServicePortConfig
+	from, to uint64
+}
+
+// inspectPorts finds published ports that cannot be: no number, or two on one host port. They collide when address, protocol and
+// number overlap, where no address is every address.
+func (l *loading) inspectPorts(model *types.Project) {
+	var all []binding
+	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
+		for _, p := range model.Services[name].Ports {
+			path := "services." + name + ".ports"
+			at := l.portPlace(name, p)
+			if p.Target == 0 || p.Target > 65535 {
+				l.problem(at, path, fmt.Sprintf("the container port must be 1 to 65535, not %d", p.Target), "")
+				continue
+			}
+			if p.Protocol != "tcp" && p.Protocol != "udp" {
+				l.problem(at, path, fmt.Sprintf("the protocol %q is neither tcp nor udp", p.Protocol), "")
+				continue
+			}
+			if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
+				l.problem(at, path, fmt.Sprintf("%q is no IP address", p.HostIP), "")
+				continue
+			}
+			b := binding{service: name, port: p}
+			var ok bool
+			if b.from, b.to, ok = portRange(p.Published); !ok {
+				l.problem(at, path, fmt.Sprintf("%q is no host port", p.Published), "write a number or a range of 1 to 65535")
+				continue
+			}
+			if b.from != b.to {
+				// A range leaves the choice to whoever starts the container; it collides only if it has no free port, which is known then.
+				continue
+			}
+			for _, o := range all {
+				if b.collides(o) {
+					l.problem(at, path, fmt.Sprintf("the host port %d/%s is also published by service %q at %s", b.from, p.Protocol, o.service,
+						l.portPlace(o.service, o.port).Relative(l.opts.Cwd)), "publish one of them on another port")
+					break
+				}
+			}
+			all = append(all, b)
+		}
+	}
+}
+
+// portRange reads a published port; "" and 0 leave it to the kernel.
+func portRange(s string) (from, to uint64, ok bool) {
+	if s == "" {
+		return 0, 0, true
+	}
+	low, high, isRange := strings.Cut(s, "-")
+	from, err := strconv.ParseUint(low, 10, 16)
+	if err != nil {
+		return 0, 0, false
+	}
+	if to = from; isRange {
+		to, err = strconv.ParseUint(high, 10, 16)
+	}
+	return from, to, err == nil && from <= to
+}
+
+func (b binding) collides(o binding) bool {
+	if b.from == 0 || b.port.Protocol != o.port.Protocol || b.to < o.from || o.to < b.from {
+		return false
+	}
+	x, y := hostAddr(b.port.HostIP), hostAddr(o.port.HostIP)
+	if !x.IsValid() || !y.IsValid() || x == y {
+		return true
+	}
+	return (x.IsUnspecified() || y.IsUnspecified()) && x.Is4() == y.Is4()
+}
+
+// hostAddr is the zero address, every one of both families, for "".
+func hostAddr(s string) netip.Addr {
+	addr, _ := netip.ParseAddr(s)
+	return addr.Unmap()
+}

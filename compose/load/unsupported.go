@@ -1,0 +1,183 @@
+package load
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// supported are the keys that are carried out. It lists what is done rather than what is not, so that a key that the
+// specification gains is warned of until it is. "*" is any key or item, a trailing "**" everything below.
+func supported() map[string]bool {
+	keys := map[string]bool{}
+	add := func(prefix, list string) {
+		for _, k := range strings.Fields(list) {
+			keys[prefix+k] = true
+		}
+	}
+	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.*")
+	add("volumes.*.", "name external.** labels.** driver driver_opts.**")
+	add("secrets.*.", "name file environment labels.**")
+	add("configs.*.", "name file environment content labels.**")
+	const s = "services.*."
+	add(s, `image command.** entrypoint.** environment.** env_file.** profiles.** extends.** ports ports.* expose.** volumes volumes.*
+		depends_on.** healthcheck.** restart user group_add.** working_dir hostname domainname container_name labels.** label_file.**
+		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
+		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
+		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
+		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** attach`)
+	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
+	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs")
+	add(s+"volumes.*.bind.", "propagation create_host_path recursive")
+	add(s+"volumes.*.volume.", "nocopy subpath")
+	add(s+"volumes.*.tmpfs.", "size mode")
+	add(s+"deploy.", `replicas restart_policy restart_policy.condition restart_policy.max_attempts resources resources.limits resources.limits.cpus
+		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory labels.**`)
+	return keys
+}
+
+// Unsupported has one warning for each key, and place of it, that a project has and pcompose does not carry out yet, in the
+// order of the files. Keys beginning with x- are the user's own. Services that are not enabled are left out.
+func Unsupported(project *compose.Project) []compose.Problem {
+	u := unsupported{project: project, table: supported()}
+	u.keys()
+	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
+		u.values(project.Model.Services[name])
+	}
+	u.networks()
+	return u.found.Sorted("")
+}
+
+type unsupported struct {
+	project *compose.Project
+	table   map[string]bool
+	found   compose.Problems
+}
+
+func (u *unsupported) add(path, message, hint string) {
+	u.found = append(u.found, compose.Problem{At: u.project.At(path), Path: path, Message: message, Hint: hint})
+}
+
+// keys warns of keys that the table lacks; what is below one is not mentioned again.
+func (u *unsupported) keys() {
+	last := "\x00"
+	for _, place := range u.project.Places.All() {
+		keys, path := place.Keys, compose.Path(place.Keys...)
+		if strings.HasPrefix(path, last+".") || strings.HasPrefix(path, last+"[") || path == last {
+			continue
+		}
+		if keys[0] == "services" && len(keys) > 1 {
+			if _, enabled := u.project.Model.Services[keys[1]]; !enabled {
+				continue
+			}
+		}
+		if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "x-") }) || u.knows(keys) {
+			continue
+		}
+		last = path
+		u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: notYet(keys)})
+	}
+}
+
+func notYet(keys []string) string {
+	key := keys[len(keys)-1]
+	if len(keys) >= 3 && keys[0] == "services" && slices.Contains([]string{"network_mode", "mac_address", "networks"}, keys[2]) || keys[0] == "networks" {
+		return fmt.Sprintf("%q is not yet kept apart: all services share the pod's one network", key)
+	}
+	return fmt.Sprintf("%q is not supported yet and is ignored", key)
+}
+
+// knows says whether the table has a path. User-chosen names stand as "*" in it.
+func (u *unsupported) knows(keys []string) bool {
+	pattern := ""
+	for i, k := range keys {
+		named := i == 1 || strings.HasPrefix(k, "[") || i == 3 && keys[2] == "networks" || i == 4 && keys[2] == "logging"
+		if named {
+			k = "*"
+		}
+		if i > 0 {
+			pattern += "."
+		}
+		pattern += k
+		if u.table[pattern+".**"] {
+			return true
+		}
+	}
+	return u.table[pattern]
+}
+
+// values warns of values that are not carried out, of keys that otherwise are.
+func (u *unsupported) values(s types.ServiceConfig) {
+	base := "services." + s.Name + "."
+	warn := func(key, format string, args ...any) {
+		u.add(base+key, fmt.Sprintf(format, args...)+" is not supported yet and is ignored", "")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
+		if strings.HasPrefix(name, "net.") {
+			u.add(base+"sysctls."+name, fmt.Sprintf("%q is not set: it would be set for all services, which share the pod's one network", name), "")
+		}
+	}
+	if s.Logging != nil {
+		if d := s.Logging.Driver; !slices.Contains([]string{"", "json-file", "k8s-file", "local", "none"}, d) {
+			u.add(base+"logging.driver", fmt.Sprintf("the logging driver %q is not supported yet, output goes to rotated files", d), "")
+		}
+		for _, o := range slices.Sorted(maps.Keys(s.Logging.Options)) {
+			if o != "max-size" && o != "max-file" {
+				warn("logging.options."+o, "the logging option %q", o)
+			}
+		}
+	}
+	for _, o := range s.SecurityOpt {
+		name, _, _ := strings.Cut(strings.ReplaceAll(o, "=", ":"), ":")
+		if !slices.Contains([]string{"no-new-privileges", "seccomp", "apparmor", "label", "unmask", "mask", "systempaths"}, name) {
+			warn("security_opt."+o, "the security option %q", o)
+		}
+	}
+	for _, v := range s.Volumes {
+		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs}, v.Type) {
+			warn("volumes."+v.Target, "a volume of type %q", v.Type)
+		}
+		if v.Bind != nil && v.Bind.SELinux != "" {
+			warn("volumes."+v.Target, "the SELinux option %q", v.Bind.SELinux)
+		}
+	}
+	if p := s.PullPolicy; !slices.Contains([]string{"", types.PullPolicyAlways, types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyNever}, p) {
+		u.add(base+"pull_policy", fmt.Sprintf("the pull policy %q is not supported yet, %q is used", p, types.PullPolicyMissing), "")
+	}
+	if s.Build != nil {
+		image := s.Image
+		if image == "" {
+			image = u.project.Name + "-" + s.Name
+		}
+		u.add(base+"build", fmt.Sprintf("images are not built yet; the image %q must exist", image), "")
+	}
+	for _, l := range s.Links {
+		if name, alias, ok := strings.Cut(l, ":"); ok && alias != name {
+			warn("links."+name, "the alias %q of a link", alias)
+		}
+	}
+}
+
+// networks warns where the file isolates services that the pod does not.
+func (u *unsupported) networks() {
+	sets := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
+		s := u.project.Model.Services[name]
+		if s.NetworkMode == "" && s.Provider == nil {
+			sets[strings.Join(slices.Sorted(maps.Keys(s.Networks)), ", ")] = name
+		}
+	}
+	if len(sets) < 2 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
+		if path := "services." + name + ".networks"; u.project.Places.Has(path) {
+			u.add(path, "networks are not yet kept apart: all services share the pod's one network", "")
+		}
+	}
+}
