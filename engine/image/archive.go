@@ -25,7 +25,7 @@ const (
 // Save writes images into w as one archive. Nothing is written before the archive is whole.
 func (s *Store) Save(ctx context.Context, refs []string, format string, w io.Writer) error {
 	if err := s.save(ctx, refs, format, w); err != nil {
-		return fmt.Errorf("cannot save image %q: %w", strings.Join(refs, `", "`), err)
+		return fmt.Errorf("cannot save image \"%s\": %w", strings.Join(refs, `", "`), err)
 	}
 	return nil
 }

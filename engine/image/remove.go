@@ -59,7 +59,7 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 	}
 	if used := users[img.ID]; last && len(used) > 0 {
 		if !force {
-			return Removed{}, fmt.Errorf("cannot remove image %q: container %q uses it", ref, strings.Join(used, `", "`))
+			return Removed{}, fmt.Errorf("cannot remove image %q: container \"%s\" uses it", ref, strings.Join(used, `", "`))
 		}
 		last = false
 	}
