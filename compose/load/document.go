@@ -96,6 +96,7 @@ func (l *loading) parse(doc *document) {
 		l.problem(compose.Position{File: doc.file}, "", "the file is larger than 16 MiB", "")
 		return
 	}
+	before := len(l.problems)
 	decoder := yaml.NewDecoder(bytes.NewReader(doc.content))
 	for {
 		var node yaml.Node
@@ -126,7 +127,7 @@ func (l *loading) parse(doc *document) {
 			doc.roots = append(doc.roots, root)
 		}
 	}
-	if len(doc.roots) == 0 {
+	if len(doc.roots) == 0 && len(l.problems) == before {
 		l.problem(compose.Position{File: doc.file}, "", "the file is empty", `start with "services:"`)
 	}
 }
@@ -229,9 +230,18 @@ func (l *loading) syntax(doc *document, err error) {
 	}
 	hint := ""
 	lines := strings.Split(string(doc.content), "\n")
-	if strings.Contains(text, "tab character") && at.Line <= len(lines) {
-		at.Column = 1 + strings.IndexByte(lines[at.Line-1], '\t')
-		hint = "indent with spaces"
+	if at.Line <= len(lines) {
+		line := lines[at.Line-1]
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
+			at.Column, text, hint = tab+1, "a tab in the indentation", "indent with spaces"
+		}
+	}
+	if m := linePattern.FindStringSubmatch(err.Error()); m != nil && strings.Contains(text, "unexpected end of stream") && m[2] != "" {
+		// The parser names the opening quote first, and the end of the file, where it gave up, last.
+		at.Line, _ = strconv.Atoi(m[1])
+		at.Column, _ = strconv.Atoi(m[2])
+		text = "a quote is not closed"
 	}
 	l.problem(at, "", "this is not YAML: "+strings.TrimSpace(text), hint)
 }

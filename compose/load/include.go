@@ -22,9 +22,6 @@ func (l *loading) document(doc *document, includedBy []string) {
 			c := checker{loading: l, doc: doc, whole: len(l.mains) == 1 && includedBy == nil && child(root, "include") == nil}
 			c.check(root, l.schema, nil)
 			c.formats(child(root, "services"))
-			if n := child(root, "version"); n != nil {
-				l.warn(position(doc, n), "version", "this key is obsolete and ignored", "remove it")
-			}
 		}
 		l.places.Alias(position(doc, root), "")
 		for i, n := range list(child(root, "include")) {
@@ -36,6 +33,9 @@ func (l *loading) document(doc *document, includedBy []string) {
 			}
 		}
 		l.place(doc, root, nil)
+		if child(root, "version") != nil {
+			l.warn(l.places.At("version"), "version", "this key is obsolete and ignored", "remove it")
+		}
 	}
 }
 
@@ -141,7 +141,10 @@ func (l *loading) extend(doc *document, target string, n *yaml.Node, through []s
 		return
 	}
 	if slices.Contains(through, name) && base == doc {
-		l.problem(position(doc, named), compose.Path(keys...), "services extend each other: "+strings.Join(append(through[slices.Index(through, name):], name), " -> "), "")
+		// Every service of the cycle comes by here: the first by name tells.
+		if cycle := through[slices.Index(through, name):]; name == target && slices.Min(cycle) == target {
+			l.problem(position(doc, named), compose.Path(keys...), "services extend each other: "+strings.Join(append(cycle, name), " -> "), "")
+		}
 		return
 	}
 	if len(through) > maxDepth {

@@ -42,8 +42,7 @@ func (l *loading) inspect(model *types.Project) {
 	l.inspectPorts(model)
 	l.inspectObjects(model)
 	for _, cycle := range graph.New(model).Cycles() {
-		path := fmt.Sprintf("services.%s.depends_on", cycle[0])
-		at := l.places.At(path + "." + cycle[1%len(cycle)])
+		path, at := l.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])
 		l.problem(at, path, "services wait for each other: "+cycle.String(), "")
 	}
 }
@@ -77,7 +76,7 @@ func (l *loading) inspectService(s types.ServiceConfig) {
 	targets := map[string]string{}
 	mount := func(at, target string) {
 		if other, taken := targets[target]; taken {
-			l.at(at, fmt.Sprintf("%q is mounted twice, first at %s", target, l.where(other)), "")
+			l.problem(l.places.At(at), strings.TrimSuffix(at, "."+target), fmt.Sprintf("%q is mounted twice, first at %s", target, l.where(other)), "")
 		}
 		targets[target] = at
 	}

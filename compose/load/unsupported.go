@@ -60,7 +60,19 @@ type unsupported struct {
 }
 
 func (u *unsupported) add(path, message, hint string) {
-	u.found = append(u.found, compose.Problem{At: u.project.At(path), Path: path, Message: message, Hint: hint})
+	at := u.project.At(path)
+	for _, list := range []string{".volumes.", ".security_opt.", ".links."} {
+		path = strings.TrimSuffix(before(path, list), ".")
+	}
+	u.found = append(u.found, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
+}
+
+// before is s up to and with a key of a list, whose items are named by their text only to find their place.
+func before(s, list string) string {
+	if i := strings.Index(s, list); i >= 0 {
+		return s[:i+len(list)]
+	}
+	return s
 }
 
 // keys warns of keys that the table lacks; what is below one is not mentioned again.
