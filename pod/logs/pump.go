@@ -1,0 +1,173 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errStore wraps a failure to store: the bytes are still at the source, or held, and are tried again.
+type errStore struct{ error }
+
+func (e errStore) Unwrap() error { return e.error }
+
+// source takes from one file. Its methods return EAGAIN when nothing is there and 0 at the end.
+type source interface {
+	move(fd int) (int, error)
+}
+
+// Pump moves src into the log until every writer has closed it, then returns nil, or until ctx ends. It costs a parked
+// goroutine, no thread: src must be non-blocking or is made so. When the log cannot be written, the output stays in
+// the pipe and Pump goes on trying; Blocked says why. At most one Pump a source.
+//
+// For a pipe nothing is lost, doubled or torn by a SIGKILL at any moment. A terminal cannot be spliced to a
+// file: what was read and not yet written, at most 4 KiB, dies with the process.
+func (l *Log) Pump(ctx context.Context, s Stream, src *os.File) error {
+	err := pump(ctx, src, func(pipe bool) source {
+		if pipe {
+			return &pipeSource{l: l, stream: s}
+		}
+		return &ttySource{l: l, stream: s}
+	})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("cannot log %s to %q: %w", s, l.cfg.Dir, err)
+	}
+	return err
+}
+
+// Discard reads src and keeps nothing, for containers without a log, until its end or ctx's.
+func Discard(ctx context.Context, src *os.File) error {
+	err := pump(ctx, src, func(bool) source { return &discard{} })
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("cannot discard output: %w", err)
+	}
+	return err
+}
+
+// Drain moves what is in src now and returns, though some descendant of the container may hold it open and go on
+// writing. Stop the Pump of src first. It returns the error where Pump would wait.
+func (l *Log) Drain(s Stream, src *os.File) error {
+	rc, err := src.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("cannot drain %s to %q: %w", s, l.cfg.Dir, err)
+	}
+	var inner error
+	err = rc.Control(func(fd uintptr) { inner = l.drain(s, int(fd)) })
+	if err := errors.Join(inner, err); err != nil {
+		return fmt.Errorf("cannot drain %s to %q: %w", s, l.cfg.Dir, err)
+	}
+	return nil
+}
+
+func (l *Log) drain(s Stream, fd int) error {
+	// FIONREAD (TIOCINQ is its other name) at the start is the bound: a writer as fast as we are must not keep us.
+	left, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return err
+	}
+	var from source = &pipeSource{l: l, stream: s}
+	if !isPipe(fd) {
+		from = &ttySource{l: l, stream: s}
+	}
+	for left > 0 {
+		n, err := from.move(fd)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN), err == nil && n == 0:
+			return nil
+		case err != nil:
+			return err
+		}
+		left -= n
+	}
+	return nil
+}
+
+func pump(ctx context.Context, src *os.File, open func(pipe bool) source) error {
+	src, release, err := pollable(src)
+	if err != nil {
+		return err
+	}
+	defer release()
+	rc, err := src.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var from source
+	if err := rc.Control(func(fd uintptr) { from = open(isPipe(int(fd))) }); err != nil {
+		return err
+	}
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		src.SetReadDeadline(time.Unix(1, 0))
+		close(fired)
+	})
+	defer func() {
+		if !stop() {
+			<-fired
+			src.SetReadDeadline(time.Time{})
+		}
+	}()
+	for pause := time.Duration(0); ; {
+		var n int
+		var moved error
+		err := rc.Read(func(fd uintptr) bool {
+			n, moved = from.move(int(fd))
+			return !errors.Is(moved, unix.EAGAIN)
+		})
+		switch full := (errStore{}); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return err
+		case errors.As(moved, &full) && !errors.Is(moved, os.ErrClosed):
+			// Nothing tells when a disk has room again, so look: soon at first, then every second.
+			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		case errors.Is(moved, unix.EINTR):
+		case moved != nil:
+			return moved
+		case n == 0:
+			return nil
+		default:
+			pause = 0
+		}
+	}
+}
+
+// pollable gives a file that parks its reader in the poller. Files that arrive as bare blocking descriptors are
+// switched to non-blocking and wrapped anew.
+func pollable(f *os.File) (*os.File, func(), error) {
+	err := f.SetReadDeadline(time.Time{})
+	if err == nil || !errors.Is(err, os.ErrNoDeadline) {
+		return f, func() {}, err
+	}
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	var dup int
+	var inner error
+	err = rc.Control(func(fd uintptr) {
+		if inner = unix.SetNonblock(int(fd), true); inner == nil {
+			dup, inner = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		}
+	})
+	if err := errors.Join(err, inner); err != nil {
+		return nil, nil, err
+	}
+	again := os.NewFile(uintptr(dup), f.Name())
+	return again, func() { again.Close() }, again.SetReadDeadline(time.Time{})
+}
+
+func isPipe(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
+}

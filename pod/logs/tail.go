@@ -1,0 +1,108 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"time"
+)
+
+// tail finds where to begin so that the last lines come and little else: the place, how many lines from there are
+// too many, and whether lines begun before are to be left out. It reads backwards from the end, so its cost
+// depends on the lines wanted and not on the log.
+func (r *reading) tail(ctx context.Context, from, end place) (place, int, bool, error) {
+	stop, err := r.until(from, end)
+	if err != nil {
+		return from, 0, true, err
+	}
+	if r.o.Tail == 0 {
+		return stop, 0, true, nil
+	}
+	begin, exact, err := r.backwards(from, stop)
+	if err != nil {
+		return from, 0, true, err
+	}
+	count := func(known bool) (int, error) {
+		n := 0
+		err := r.pass(ctx, pass{from: begin, end: end, known: known, emit: func(Line) error { n++; return nil }})
+		return n, err
+	}
+	known := true
+	n, err := count(known)
+	if err == nil && n < r.o.Tail && !exact {
+		// In the middle of a very long line: show its last pieces.
+		known = false
+		n, err = count(known)
+	}
+	return begin, max(n-r.o.Tail, 0), known, err
+}
+
+// until is the place of the first chunk after Until, else end.
+func (r *reading) until(from, end place) (place, error) {
+	if r.o.Until.IsZero() {
+		return end, nil
+	}
+	w := &walk{dir: r.dir, end: end}
+	if err := w.start(from); err != nil {
+		return end, err
+	}
+	defer func() { w.close() }()
+	for {
+		sp, err := w.next()
+		if err != nil {
+			return end, nil //nolint:nilerr // the end, or the generation is gone: then all there is is before Until
+		}
+		if time.Unix(0, sp.at).After(r.o.Until) {
+			return place{w.seg.gen, sp.off}, nil
+		}
+	}
+}
+
+// backwards goes back from stop until enough newlines or bytes passed. exact: the place is from, or newlines
+// sufficed. Of the lines counted, each stream may lose one that began before the place and one without end.
+func (r *reading) backwards(from, stop place) (place, bool, error) {
+	want := min(r.o.Tail, 1<<30) + 2*streams
+	budget := int64(want) * lineMax
+	gens, err := generations(r.dir)
+	if err != nil {
+		return from, false, err
+	}
+	buf := make([]byte, lineMax)
+	at := stop
+	for i := len(gens) - 1; i >= 0; i-- {
+		if gens[i] > stop.gen || gens[i] < from.gen {
+			continue
+		}
+		seg, err := openSegment(r.dir, gens[i])
+		if err != nil {
+			return at, true, nil //nolint:nilerr // rotated away just now: older ones are gone too
+		}
+		at = place{gen: gens[i], off: stop.off}
+		if gens[i] != stop.gen {
+			st, err := seg.data.Stat()
+			if err != nil {
+				seg.close()
+				return from, false, err
+			}
+			at.off = st.Size()
+		}
+		low := int64(0)
+		if gens[i] == from.gen {
+			low = from.off
+		}
+		for at.off > low && want > 0 && budget > 0 {
+			n := min(int64(len(buf)), at.off-low)
+			if _, err := seg.data.ReadAt(buf[:n], at.off-n); err != nil {
+				seg.close()
+				return from, false, err
+			}
+			at.off -= n
+			budget -= n
+			want -= bytes.Count(buf[:n], []byte{'\n'})
+		}
+		seg.close()
+		if want <= 0 || budget <= 0 {
+			return at, want <= 0 || at == from, nil
+		}
+	}
+	return at, true, nil
+}
