@@ -37,6 +37,8 @@ type Container struct {
 	ExtraHosts []Host            `json:",omitempty"`
 	DNS        DNS               `json:",omitzero"`
 	Labels     map[string]string `json:",omitempty"`
+	// Annotations go into the runtime-spec as they are.
+	Annotations map[string]string `json:",omitempty"`
 
 	Mounts []Mount `json:",omitempty"`
 	// Files are secrets and configs: files on a tmpfs of the container.

@@ -1,0 +1,201 @@
+// Package desired is a Compose project as the pod it should become.
+//
+// It is where compose-go's types end: nothing below it knows of YAML.
+package desired
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
+	"github.com/pcompose/pcompose/compose/graph"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Options say which part of a project is wanted. The zero value is all of it.
+type Options struct {
+	// Services wanted; none means all that are enabled. What they wait for comes along.
+	Services []string
+	// WithoutDependencies leaves out what the Services wait for.
+	WithoutDependencies bool
+	// Scale has the number of replicas for some services, over what the file says.
+	Scale map[string]int
+}
+
+// Labels that docker compose puts on containers and volumes; tools find a project's parts by them.
+const (
+	labelProject     = "com.docker.compose.project"
+	labelService     = "com.docker.compose.service"
+	labelNumber      = "com.docker.compose.container-number"
+	labelOneOff      = "com.docker.compose.oneoff"
+	labelWorkingDir  = "com.docker.compose.project.working_dir"
+	labelConfigFiles = "com.docker.compose.project.config_files"
+	labelVersion     = "com.docker.compose.version"
+	labelDependsOn   = "com.docker.compose.depends_on"
+	labelVolume      = "com.docker.compose.volume"
+)
+
+// version stands where docker compose writes its own.
+const version = "pcompose"
+
+// translation is one project on its way to a pod.
+type translation struct {
+	project  *compose.Project
+	opts     Options
+	graph    *graph.Graph
+	wanted   []string
+	problems compose.Problems
+	volumes  map[string]pod.Volume
+}
+
+// Pod is the pod that a project should become. The error is compose.Problems where the file promises what one pod cannot keep.
+// It reads the project only, and gives the same pod for the same input.
+func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
+	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}}
+	t.choose()
+	spec := pod.Spec{Name: project.Name, Dir: project.Dir, Files: project.Files, Cells: []pod.Cell{{Name: pod.DefaultCell}}}
+	for _, name := range t.wanted {
+		spec.Containers = append(spec.Containers, t.service(project.Model.Services[name])...)
+	}
+	t.cell(spec.Containers)
+	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return cmp.Compare(a.Name, b.Name) })
+	for _, key := range slices.Sorted(maps.Keys(t.volumes)) {
+		spec.Volumes = append(spec.Volumes, t.volumes[key])
+	}
+	slices.SortFunc(spec.Volumes, func(a, b pod.Volume) int { return cmp.Compare(a.Name, b.Name) })
+	return spec, t.problems.Sorted("").Err()
+}
+
+// choose fills wanted with the services of the pod.
+func (t *translation) choose() {
+	services := t.project.Model.Services
+	for _, name := range slices.Concat(t.opts.Services, slices.Sorted(maps.Keys(t.opts.Scale))) {
+		if _, ok := services[name]; !ok {
+			t.problems = append(t.problems, compose.Problem{Message: fmt.Sprintf("no service named %q", name),
+				Hint: compose.DidYouMean(name, slices.Collect(maps.Keys(services)))})
+		}
+	}
+	switch {
+	case len(t.opts.Services) == 0:
+		t.wanted = t.graph.Services()
+	case t.opts.WithoutDependencies:
+		t.wanted = slices.Compact(slices.Sorted(slices.Values(t.opts.Services)))
+	default:
+		t.wanted = t.graph.Dependencies(t.opts.Services...)
+	}
+	t.wanted = slices.DeleteFunc(t.wanted, func(name string) bool { _, ok := services[name]; return !ok })
+}
+
+// problem is about what stands at path below a service.
+func (t *translation) problem(s types.ServiceConfig, key, hint, format string, args ...any) {
+	p := t.project.Problem("services."+s.Name+"."+key, format, args...)
+	p.Hint = hint
+	t.problems = append(t.problems, p)
+}
+
+// service is all replicas of a service.
+func (t *translation) service(s types.ServiceConfig) []pod.Container {
+	replicas := s.GetScale()
+	if n, ok := t.opts.Scale[s.Name]; ok {
+		replicas = n
+	}
+	if replicas > 1 && s.ContainerName != "" {
+		t.problem(s, "container_name", "remove container_name, or scale to 1", "%d replicas cannot have one name", replicas)
+	}
+	listens := t.listens(s)
+	t.apart(s, replicas, listens)
+	var all []pod.Container
+	for n := 1; n <= replicas; n++ {
+		c := t.container(s)
+		c.Name, c.Replica, c.Listens = fmt.Sprintf("%s-%s-%d", t.project.Name, s.Name, n), n, slices.Clone(listens)
+		if s.ContainerName != "" {
+			c.Name = s.ContainerName
+		}
+		c.Labels = t.labels(s, n)
+		c.Ports = t.ports(s, c.Name, n, replicas)
+		all = append(all, c)
+	}
+	return all
+}
+
+// container is what all replicas of a service have in common.
+func (t *translation) container(s types.ServiceConfig) pod.Container {
+	c := pod.Container{
+		Service: s.Name, Cell: pod.DefaultCell,
+		Image: s.Image, Pull: pull(s.PullPolicy), Platform: s.Platform,
+		Entrypoint: s.Entrypoint, Command: s.Command, Env: s.Environment.ToMapping(),
+		User: s.User, Groups: s.GroupAdd, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
+		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts),
+		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
+		Annotations: s.Annotations,
+		Mounts:      t.mounts(s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
+		Isolation: t.isolation(s), Resources: resources(s),
+		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
+	}
+	if c.Image == "" {
+		c.Image = t.project.Name + "-" + s.Name
+	}
+	return c
+}
+
+func pull(policy string) pod.PullPolicy {
+	switch policy {
+	case types.PullPolicyAlways:
+		return pod.PullAlways
+	case types.PullPolicyNever:
+		return pod.PullNever
+	}
+	return pod.PullMissing
+}
+
+func hosts(list types.HostsList) []pod.Host {
+	var out []pod.Host
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		for _, ip := range list[name] {
+			out = append(out, pod.Host{Name: name, IP: ip})
+		}
+	}
+	return out
+}
+
+// labels are the service's own and docker compose's, which win.
+func (t *translation) labels(s types.ServiceConfig, replica int) map[string]string {
+	labels := map[string]string{}
+	maps.Copy(labels, s.Labels)
+	var waits []string
+	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		waits = append(waits, fmt.Sprintf("%s:%s:%t", on, s.DependsOn[on].Condition, s.DependsOn[on].Restart))
+	}
+	maps.Copy(labels, map[string]string{
+		labelProject: t.project.Name, labelService: s.Name, labelNumber: fmt.Sprint(replica), labelOneOff: "False",
+		labelWorkingDir: t.project.Dir, labelConfigFiles: strings.Join(t.project.Files, ","), labelVersion: version,
+		labelDependsOn: strings.Join(waits, ","),
+	})
+	return labels
+}
+
+// after are the waits for services that are in the pod.
+func (t *translation) after(s types.ServiceConfig) []pod.Dependency {
+	var out []pod.Dependency
+	for _, e := range t.graph.Waits(s.Name) {
+		if slices.Contains(t.wanted, e.On) {
+			out = append(out, pod.Dependency{On: e.On, Until: until(e.Until), Required: e.Required, Restart: e.Restart})
+		}
+	}
+	return out
+}
+
+func until(condition string) pod.Until {
+	switch condition {
+	case types.ServiceConditionHealthy:
+		return pod.UntilHealthy
+	case types.ServiceConditionCompletedSuccessfully:
+		return pod.UntilCompleted
+	}
+	return pod.UntilStarted
+}

@@ -1,0 +1,147 @@
+package desired
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// mounts are volumes: and tmpfs:, in the order of their depth, so that none hides one below it.
+func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
+	var out []pod.Mount
+	for _, v := range s.Volumes {
+		m := pod.Mount{Type: pod.MountType(v.Type), Source: v.Source, Target: v.Target, ReadOnly: v.ReadOnly}
+		switch v.Type {
+		case types.VolumeTypeBind:
+			if b := v.Bind; b != nil {
+				m.CreateHostPath, m.Propagation, m.Recursive = bool(b.CreateHostPath), b.Propagation, b.Recursive
+			} else {
+				// compose-go fills the long form's default only where bind: is written.
+				m.CreateHostPath = true
+			}
+		case types.VolumeTypeVolume:
+			if v.Volume != nil {
+				m.NoCopy, m.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+			}
+			if v.Source != "" {
+				m.Source = t.volume(v.Source)
+			}
+		case types.VolumeTypeTmpfs:
+			m.Source = ""
+			if v.Tmpfs != nil {
+				m.Size, m.Mode = int64(v.Tmpfs.Size), v.Tmpfs.Mode
+			}
+		default:
+			// Warned of by load.Unsupported.
+			continue
+		}
+		out = append(out, m)
+	}
+	for _, text := range s.Tmpfs {
+		out = append(out, t.tmpfs(s, text))
+	}
+	slices.SortStableFunc(out, func(a, b pod.Mount) int {
+		return cmp.Or(cmp.Compare(strings.Count(a.Target, "/"), strings.Count(b.Target, "/")), cmp.Compare(a.Target, b.Target))
+	})
+	return out
+}
+
+// tmpfs reads /target:size=64m,mode=1777,ro.
+func (t *translation) tmpfs(s types.ServiceConfig, text string) pod.Mount {
+	target, options, _ := strings.Cut(text, ":")
+	m := pod.Mount{Type: pod.MountTmpfs, Target: path.Clean(target)}
+	for _, o := range strings.FieldsFunc(options, func(r rune) bool { return r == ',' }) {
+		name, value, _ := strings.Cut(o, "=")
+		switch name {
+		case "ro":
+			m.ReadOnly = true
+		case "size":
+			var size types.UnitBytes
+			if err := size.DecodeMapstructure(value); err != nil {
+				t.problem(s, "tmpfs."+target, "", "%q is no size", value)
+			}
+			m.Size = int64(size)
+		case "mode":
+			mode, err := strconv.ParseUint(value, 8, 12)
+			if err != nil {
+				t.problem(s, "tmpfs."+target, "write it in octal, as in mode=1777", "%q is no mode", value)
+			}
+			m.Mode = uint32(mode)
+		}
+	}
+	return m
+}
+
+// volume is the name on the machine of the volume a key stands for, which becomes one of the pod's.
+func (t *translation) volume(key string) string {
+	v := t.project.Model.Volumes[key]
+	name := cmp.Or(v.Name, t.project.Name+"_"+key)
+	out := pod.Volume{Name: name, External: bool(v.External), Driver: v.Driver, DriverOpts: maps.Clone(v.DriverOpts)}
+	if !out.External {
+		out.Labels = map[string]string{}
+		maps.Copy(out.Labels, v.Labels)
+		maps.Copy(out.Labels, map[string]string{labelProject: t.project.Name, labelVolume: key, labelVersion: version})
+	}
+	t.volumes[key] = out
+	return name
+}
+
+// defaultFileMode is what secrets and configs have where the file says nothing.
+const defaultFileMode = 0o444
+
+// files are secrets and configs.
+func (t *translation) files(s types.ServiceConfig) []pod.File {
+	var out []pod.File
+	for _, r := range s.Secrets {
+		o := types.FileObjectConfig(t.project.Model.Secrets[r.Source])
+		// compose-go puts the value of the secret's variable here; it must not get into a spec.
+		o.Content = ""
+		out = append(out, t.file(s, types.FileReferenceConfig(r), o, "/run/secrets/"))
+		out[len(out)-1].Secret = true
+		out[len(out)-1].Digest = t.project.Digests[compose.SecretKey(r.Source)]
+	}
+	for _, r := range s.Configs {
+		o := types.FileObjectConfig(t.project.Model.Configs[r.Source])
+		if o.Environment != "" {
+			o.Content = ""
+		}
+		out = append(out, t.file(s, types.FileReferenceConfig(r), o, "/"))
+		out[len(out)-1].Digest = t.project.Digests[compose.ConfigKey(r.Source)]
+	}
+	return out
+}
+
+func (t *translation) file(s types.ServiceConfig, r types.FileReferenceConfig, o types.FileObjectConfig, dir string) pod.File {
+	f := pod.File{Source: r.Source, Target: cmp.Or(r.Target, r.Source), HostPath: o.File, EnvVar: o.Environment, Content: o.Content, Mode: defaultFileMode}
+	if !path.IsAbs(f.Target) {
+		f.Target = dir + f.Target
+	}
+	if r.Mode != nil {
+		f.Mode = uint32(*r.Mode)
+	}
+	f.UID, f.GID = t.id(s, r.Source, r.UID), t.id(s, r.Source, r.GID)
+	return f
+}
+
+func (t *translation) id(s types.ServiceConfig, source, text string) int {
+	if text == "" {
+		return 0
+	}
+	id, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		key := "secrets." + source
+		if !t.project.Places.Has("services." + s.Name + "." + key) {
+			key = "configs." + source
+		}
+		t.problem(s, key, "write its number", "%q is no user or group number", text)
+	}
+	return int(id)
+}
