@@ -65,7 +65,9 @@ fmt: ## format Go files
 bench: build tools ## measure against docker compose, podman-compose and the bare runtime
 	bin/lab run -- go run ./testdata/bench -pcompose bin/pcompose $(BENCH)
 
-demo: build ## bring up examples/quickstart for real, look at it, take it down
+demo: ## bring up examples/quickstart for real, look at it, take it down
+	@testdata/install.sh demo
+	@$(MAKE) --no-print-directory build
 	@examples/quickstart/demo.sh bin/pcompose
 
 example: build tools ## bring up examples/nginx-node-postgres on images of the lab, look at it, take it down

@@ -1,28 +1,30 @@
 #!/bin/bash
 # install.sh: what the tests need on a Debian machine, installed only where it is missing; needs root for that.
 #   install.sh           packages, and the machine prepared for crun
+#   install.sh demo      the few of them that building and running pcompose takes
 #   install.sh lint DIR  golangci-lint in DIR, at the version of $GOLANGCI_LINT
 set -euo pipefail
 
 # program (or file) and the package that has it
-needs='
+to_run='
 crun crun
+gcc gcc
+/usr/include/stdlib.h libc6-dev
+curl curl
+/etc/ssl/certs/ca-certificates.crt ca-certificates
+mount mount
+'
+to_test='
 runc runc
 newuidmap uidmap
 nft nftables
 ip iproute2
-gcc gcc
-/usr/include/stdlib.h libc6-dev
 mmdebstrap mmdebstrap
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 tmux tmux
-curl curl
-/etc/ssl/certs/ca-certificates.crt ca-certificates
 git git
 ps procps
-mount mount
 unshare util-linux
-setpriv util-linux
 '
 
 packages() {
@@ -30,7 +32,7 @@ packages() {
   while read -r what package; do
     [ -n "$what" ] || continue
     [ -e "$what" ] || command -v "$what" > /dev/null || missing+=("$package")
-  done <<< "$needs"
+  done <<< "$1"
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "install.sh: installing ${missing[*]}"
   if [ "$(id -u)" != 0 ]; then
@@ -64,7 +66,8 @@ lint() {
 }
 
 case "${1:-}" in
-  '') packages; cgroups ;;
+  '') packages "$to_run$to_test"; cgroups ;;
+  demo) packages "$to_run"; cgroups ;;
   lint) lint "$2" ;;
-  *) sed -n '2,4p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,5p' "$0" >&2; exit 2 ;;
 esac
