@@ -56,7 +56,7 @@ func must(t testing.TB, err error) {
 }
 
 func config(t testing.TB, id string) Config {
-	return Config{ID: "pct" + id, Name: "pct" + id, LockFile: filepath.Join(os.TempDir(), "pct-sandbox-test.lock")}
+	return Config{ID: "pct" + id, Name: "pct" + id, LockFile: filepath.Join(t.TempDir(), "lock")}
 }
 
 func start(t testing.TB, id string) *Sandbox {

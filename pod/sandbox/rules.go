@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -67,7 +68,7 @@ func applyRules(u *veth, ports []pod.Port) error {
 	// Pods of other projects and other machines reach published ports only.
 	add("forward", out(link, expr.CmpOpEq), notTracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED),
 		notTracked(expr.CtKeySTATUS, ctStatusDNAT), verdict(expr.VerdictDrop, ""))
-	if err := conn.Flush(); err != nil {
+	if err := commit(conn); err != nil {
 		return fmt.Errorf("cannot write nftables table %q: %w", table.Name, err)
 	}
 	return nil
@@ -82,7 +83,7 @@ func removeRules(id string) error {
 	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: tableName(id)}
 	conn.AddTable(table) // deleting a table that is not there is an error, adding one that is there is none
 	conn.DelTable(table)
-	if err := conn.Flush(); err != nil {
+	if err := commit(conn); err != nil {
 		return fmt.Errorf("cannot remove nftables table %q: %w", table.Name, err)
 	}
 	return nil
@@ -93,6 +94,7 @@ func tableNames() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer conn.CloseLasting()
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list nftables tables: %w", err)
@@ -104,14 +106,28 @@ func tableNames() ([]string, error) {
 	return names, nil
 }
 
+// ruleBuffer is room for some ten thousand rules; the kernel takes only what is used.
+const ruleBuffer = 16 << 20
+
 func openRules() (*nftables.Conn, error) {
-	// One acknowledgement comes back for each of the transaction's messages, all before the first is read:
-	// the usual buffer overflows (ENOBUFS) at about 270.
-	conn, err := nftables.New(nftables.WithSockOptions(func(c *mdlayher.Conn) error { return c.SetReadBuffer(16 << 20) }))
+	// The transaction is one message, and one acknowledgement comes back for each of its parts before the first is
+	// read: the usual buffers overflow at about 270 rules.
+	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *mdlayher.Conn) error {
+		return errors.Join(c.SetReadBuffer(ruleBuffer), c.SetWriteBuffer(ruleBuffer))
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("cannot open an nftables socket: %w", err)
 	}
 	return conn, nil
+}
+
+// commit sends the transaction; the socket cannot be used after it.
+func commit(conn *nftables.Conn) error {
+	err := conn.Flush()
+	// What is committed is in force. Closing the socket waits until the kernel has freed what the transaction
+	// deleted (nf_tables_rcv_nl_event, 10 ms and more of RCU), which nobody else needs to wait for.
+	go conn.CloseLasting()
+	return err
 }
 
 func replaceTable(conn *nftables.Conn, id string) *nftables.Table {

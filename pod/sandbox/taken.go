@@ -20,7 +20,7 @@ import (
 // of a running pod are taken too, by its own supervisor: the caller knows which those are.
 //
 // Addresses overlap as the kernel has it: "" with everything, 0.0.0.0 with every IPv4 address, and a socket on ::
-// with everything, since whether it is for IPv6 alone cannot be seen.
+// with everything unless it is for IPv6 alone.
 func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
 	var taken []pod.TakenPort
 	read := map[string][]hostListener{}
@@ -61,6 +61,8 @@ func ownerOf(p pod.Port) string {
 type hostListener struct {
 	at    netip.AddrPort
 	inode string
+	// v6Only says that a socket on :: leaves IPv4 to others; false where that is not known.
+	v6Only bool
 }
 
 func (l hostListener) overlaps(p pod.Port) bool {
@@ -73,7 +75,7 @@ func (l hostListener) overlaps(p pod.Port) bool {
 	}
 	have := l.at.Addr()
 	switch {
-	case have.Is6() && have.IsUnspecified():
+	case have.Is6() && have.IsUnspecified() && !l.v6Only:
 		return true
 	case have.Is4() != ip.Is4():
 		return false
@@ -81,8 +83,16 @@ func (l hostListener) overlaps(p pod.Port) bool {
 	return have == ip || have.IsUnspecified() || ip.IsUnspecified()
 }
 
-// hostListeners reads the sockets of one protocol, IPv4 and IPv6.
+// hostListeners are the sockets of one protocol, IPv4 and IPv6.
 func hostListeners(protocol string) ([]hostListener, error) {
+	if ls, err := diagListeners(protocol); err == nil {
+		return ls, nil
+	}
+	return procListeners(protocol)
+}
+
+// procListeners reads them from /proc/net, for kernels without inet_diag.
+func procListeners(protocol string) ([]hostListener, error) {
 	var ls []hostListener
 	for _, table := range []string{protocol, protocol + "6"} {
 		// thread-self: a thread of ours may be in a pod's namespace, and it is not the one that opens this.
@@ -163,10 +173,20 @@ func holder(inode string) string {
 		fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
 		for _, fd := range fds {
 			if to, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name())); to == link {
-				comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-				return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), pid)
+				return fmt.Sprintf("%s (pid %d)", processName(dir), pid)
 			}
 		}
 	}
 	return ""
+}
+
+// processName is the name of a process, given its directory in /proc.
+func processName(dir string) string {
+	comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+	name := strings.TrimSpace(string(comm))
+	// That is what /proc/self/exe leaves of a program that started itself again.
+	if exe, err := os.Readlink(filepath.Join(dir, "exe")); name == "exe" && err == nil {
+		return filepath.Base(exe)
+	}
+	return name
 }

@@ -21,6 +21,8 @@ type veth struct {
 	id      string
 	v4, v6  netip.Addr
 	gateway netip.Addr
+	// udp are the UDP ports in force.
+	udp []pod.Port
 }
 
 const podLink = "eth0"
@@ -59,7 +61,7 @@ func attachVeth(c Config, cell *namespace) (u *veth, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, u.detach())
+			err = errors.Join(err, Remove(c.ID))
 		}
 	}()
 	index, err := u.makeLink(host, cell)
@@ -126,9 +128,49 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 
 func (u *veth) address() (v4, v6, gateway netip.Addr) { return u.v4, u.v6, u.gateway }
 
-func (u *veth) forward(ports []pod.Port) error { return applyRules(u, ports) }
+func (u *veth) forward(ports []pod.Port) error {
+	if err := applyRules(u, ports); err != nil {
+		return err
+	}
+	var udp []pod.Port
+	for _, p := range ports {
+		if p.Protocol == pod.UDP {
+			udp = append(udp, p)
+		}
+	}
+	if slices.ContainsFunc(u.udp, func(p pod.Port) bool { return !slices.Contains(udp, p) }) {
+		u.forgetUDP()
+	}
+	u.udp = udp
+	return nil
+}
 
-func (u *veth) detach() error { return Remove(u.id) }
+func (u *veth) detach() error {
+	err := Remove(u.id)
+	if len(u.udp) > 0 {
+		u.forgetUDP()
+	}
+	return err
+}
+
+// forgetUDP makes conntrack forget the datagram flows into the pod: a client that keeps sending would keep its
+// translation to the pod for ever, whatever the rules say by then. TCP connections end by themselves. A kernel
+// without ctnetlink leaves it to the timeout.
+func (u *veth) forgetUDP() {
+	for _, addr := range []netip.Addr{u.v4, u.v6} {
+		if !addr.IsValid() {
+			continue
+		}
+		family := netlink.InetFamily(unix.AF_INET6)
+		if addr.Is4() {
+			family = unix.AF_INET
+		}
+		flows := &netlink.ConntrackFilter{}
+		if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(netlink.ConntrackReplySrcIP, addr.AsSlice()) == nil {
+			_, _ = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flows)
+		}
+	}
+}
 
 // makeLink makes the pair in one request, its host end up, and gives the host end's index.
 func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err error) {

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+func TestHosts(t *testing.T) {
+	web := pod.Container{Name: "shop-web-1", Service: "web", Cell: "default", Hostname: "www", Domainname: "example.org",
+		ExtraHosts: []pod.Host{{Name: "host.docker.internal", IP: pod.HostGateway}, {Name: "cache", IP: "192.0.2.7"}, {Name: "cache", IP: "2001:db8::7"}}}
+	all := []pod.Container{
+		{Name: "shop-worker-2", Service: "worker", Cell: "default"},
+		{Name: "shop-worker-1", Service: "worker", Cell: "default"},
+		{Name: "shop-cache-1", Service: "cache", Cell: "default"},
+		{Name: "shop-far-1", Service: "far", Cell: "elsewhere"},
+		{Name: "shop-db-run-1", Service: "db", Cell: "default", OneOff: true, Hostname: "abc"},
+		web,
+	}
+	got := string(Hosts(web, all, netip.MustParseAddr("10.89.255.254")))
+	want := `127.0.0.1	localhost
+::1	localhost ip6-localhost ip6-loopback
+127.0.0.1	www.example.org www shop-web-1 web
+127.0.0.1	shop-cache-1
+127.0.0.1	abc shop-db-run-1
+127.0.0.1	shop-worker-1 worker
+127.0.0.1	shop-worker-2
+10.89.255.254	host.docker.internal
+192.0.2.7	cache
+2001:db8::7	cache
+`
+	if got != want {
+		t.Errorf("hosts is\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestResolvConf(t *testing.T) {
+	host := "# made by hand\nsearch old.example\ndomain corp.example\nnameserver 127.0.0.1\nnameserver 192.0.2.53\nnameserver ::1\nnameserver fe80::1%eth0\noptions ndots:2\noptions edns0\n"
+	none := "# The host names no server that can be reached from the pod; set dns: in the Compose file.\n"
+	tests := []struct {
+		name, host string
+		dns        pod.DNS
+		want       string
+	}{
+		{"the host's", host, pod.DNS{}, "search corp.example\nnameserver 192.0.2.53\noptions ndots:2 edns0\n"},
+		{"loopback alone", "nameserver 127.0.0.53\n", pod.DNS{}, none},
+		{"empty", "", pod.DNS{}, none},
+		{"servers", host, pod.DNS{Servers: []string{"9.9.9.9", "127.0.0.1"}}, "search corp.example\nnameserver 9.9.9.9\nnameserver 127.0.0.1\noptions ndots:2 edns0\n"},
+		{"search and options", host, pod.DNS{Search: []string{"a", "b"}, Options: []string{"ndots:1"}}, "search a b\nnameserver 192.0.2.53\noptions ndots:1\n"},
+		{"no search", host, pod.DNS{Search: []string{"."}}, "nameserver 192.0.2.53\noptions ndots:2 edns0\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := string(ResolvConf([]byte(test.host), test.dns)); got != test.want {
+				t.Errorf("resolv.conf is\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestHostResolvConf(t *testing.T) {
+	root := t.TempDir()
+	write := func(path, content string) {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
+		must(t, os.WriteFile(filepath.Join(root, path), []byte(content), 0o644))
+	}
+	check := func(want string) {
+		t.Helper()
+		if got, err := HostResolvConf(root); err != nil || string(got) != want {
+			t.Errorf("resolv.conf is %q, %v; want %q", got, err, want)
+		}
+	}
+	check("")
+	write("etc/resolv.conf", "nameserver 127.0.0.53\n")
+	check("nameserver 127.0.0.53\n")
+	write("run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\n")
+	check("nameserver 192.0.2.1\n")
+	write("etc/resolv.conf", "nameserver 192.0.2.2\n")
+	check("nameserver 192.0.2.2\n")
+}
+
+func TestPick(t *testing.T) {
+	prefixes := func(s ...string) (ps []netip.Prefix) {
+		for _, p := range s {
+			ps = append(ps, netip.MustParsePrefix(p))
+		}
+		return ps
+	}
+	two := prefixes("10.89.0.0/16", "172.29.0.0/16")
+	first, gateway, err := pick("shop", two, nil)
+	must(t, err)
+	if again, _, _ := pick("shop", two, prefixes("0.0.0.0/0", "192.0.2.0/24", gateway.String()+"/32")); again != first || gateway.String() != "10.89.255.254" {
+		t.Errorf("picks %s and %s, gateway %s", first, again, gateway)
+	}
+	if next, _, _ := pick("shop", two, prefixes(first.String()+"/32")); next != first.Next() {
+		t.Errorf("picks %s after %s", next, first)
+	}
+	if within, _, _ := pick("shop", two, prefixes(first.String()+"/24")); !two[0].Contains(within) || netip.PrefixFrom(first, 24).Contains(within) {
+		t.Errorf("picks %s where %s/24 is in use", within, first)
+	}
+	if other, gateway, _ := pick("shop", two, prefixes("10.0.0.0/8")); !two[1].Contains(other) || !two[1].Contains(gateway) {
+		t.Errorf("picks %s by %s where 10.0.0.0/8 is in use", other, gateway)
+	}
+	seen := map[netip.Addr]bool{}
+	var used []netip.Prefix
+	for i := range 13 {
+		a, g, err := pick(fmt.Sprint(i), prefixes("10.1.1.0/28"), used)
+		must(t, err)
+		if last := a.As4()[3]; seen[a] || a == g || last == 0 || last >= 14 {
+			t.Errorf("picks %s, gateway %s", a, g)
+		}
+		seen[a] = true
+		used = append(used, netip.PrefixFrom(a, 32))
+	}
+	if _, _, err := pick("x", prefixes("10.1.1.0/28"), used); err == nil {
+		t.Error("picks an address of a full pool")
+	}
+	if _, _, err := pick("x", prefixes("fd00::/64"), nil); err == nil {
+		t.Error("picks an IPv4 address of an IPv6 pool")
+	}
+}
+
+func TestNames(t *testing.T) {
+	a, b := linkName("demo"), linkName("demo2")
+	if a == b || len(a) != 15 || a != linkName("demo") {
+		t.Errorf("links %q and %q", a, b)
+	}
+	if mac := hardwareAddress("demo", "pod"); mac[0]&3 != 2 {
+		t.Errorf("%s is not a local unicast address", mac)
+	}
+	if a := address6(netip.MustParseAddr("10.89.1.2")); !a.IsPrivate() {
+		t.Errorf("%s is no ULA", a)
+	}
+}
+
+func TestListenerKey(t *testing.T) {
+	for _, l := range []*listener{
+		{port: pod.Port{Container: "web", HostPort: 80, ContainerPort: 8080, Protocol: pod.TCP}},
+		{port: pod.Port{Container: "dns.1", HostIP: "::1", HostPort: 32768, ContainerPort: 53, Protocol: pod.UDP}, chosen: true},
+	} {
+		t.Log(l.key())
+		if strings.Count(l.key(), "/") != 6 {
+			t.Errorf("key is %q", l.key())
+		}
+	}
+	for _, key := range []string{"listen/tcp", "listen/tcp//x/web/80/asked", "listen/tcp//80/web/99999/asked"} {
+		if _, err := adoptListener(key, nil); err == nil {
+			t.Errorf("key %q is adopted", key)
+		}
+	}
+}
