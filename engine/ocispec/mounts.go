@@ -1,0 +1,170 @@
+package ocispec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+const defaultShmSize = 64 << 20
+
+// kernelMounts are what every container has; a privileged one may write to /sys.
+func (b *builder) kernelMounts() []specs.Mount {
+	access := "ro"
+	if b.c.Isolation.Privileged {
+		access = "rw"
+	}
+	shm := b.c.ShmSize
+	if shm == 0 {
+		shm = defaultShmSize
+	}
+	sys := specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", access}}
+	if b.in.HostNetwork && b.in.Host.Rootless {
+		// A user namespace may not mount a sysfs of a network namespace it does not own.
+		sys = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "ro", "rbind"}}
+	}
+	return []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+		sys,
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts",
+			Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm",
+			Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=" + strconv.FormatInt(shm, 10)}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "relatime", access}},
+	}
+}
+
+// mounts puts parents before children. What the user mounts takes the place of ours on the same target, and of ours
+// below it: a bind of /dev brings its own /dev/pts.
+func (b *builder) mounts() error {
+	var own []specs.Mount
+	taken := map[string]bool{}
+	for _, m := range b.in.Mounts {
+		made, err := b.mount(m)
+		if err != nil {
+			return fmt.Errorf("cannot mount at %q: %w", m.Target, err)
+		}
+		taken[made.Destination] = true
+		own = append(own, made)
+	}
+	for _, f := range b.in.Files {
+		target, err := target(f.Target)
+		if err != nil {
+			return fmt.Errorf("cannot mount file %q: %w", f.Target, err)
+		}
+		if !taken[target] {
+			own = append(own, fileMount(f.Source, target, f.ReadOnly))
+		}
+	}
+	slices.SortStableFunc(own, func(a, b specs.Mount) int {
+		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
+	})
+	all := slices.DeleteFunc(b.kernelMounts(), func(m specs.Mount) bool {
+		for dir := m.Destination; dir != "/"; dir = path.Dir(dir) {
+			if taken[dir] {
+				return true
+			}
+		}
+		return false
+	})
+	all = append(all, own...)
+	if b.c.Init {
+		init := fileMount(b.in.InitPath, initTarget, true)
+		all = append(all, init)
+	}
+	b.spec.Mounts = all
+	return nil
+}
+
+// fileMount may be executed: configs are often scripts.
+func fileMount(source, target string, readOnly bool) specs.Mount {
+	return specs.Mount{Destination: target, Type: "bind", Source: source,
+		Options: []string{"bind", "rprivate", "nosuid", "nodev", access(readOnly)}}
+}
+
+func access(readOnly bool) string {
+	if readOnly {
+		return "ro"
+	}
+	return "rw"
+}
+
+func target(p string) (string, error) {
+	if !path.IsAbs(p) {
+		return "", errors.New("its path in the container is not absolute")
+	}
+	if p = path.Clean(p); p == "/" {
+		return "", errors.New("it would replace the container's root")
+	}
+	return p, nil
+}
+
+func (b *builder) mount(m Mount) (specs.Mount, error) {
+	at, err := target(m.Target)
+	if err != nil {
+		return specs.Mount{}, err
+	}
+	if m.Type == pod.MountTmpfs {
+		return tmpfs(m, at), nil
+	}
+	if !path.IsAbs(m.HostPath) {
+		return specs.Mount{}, fmt.Errorf("source %q is not an absolute path", m.HostPath)
+	}
+	options, err := b.bindOptions(m.Mount)
+	return specs.Mount{Destination: at, Type: "bind", Source: m.HostPath, Options: options}, err
+}
+
+// tmpfs has the defaults of docker and podman; tmpcopyup shows what the image has there.
+func tmpfs(m Mount, at string) specs.Mount {
+	mode := m.Mode
+	if mode == 0 {
+		mode = 0o1777
+	}
+	options := []string{"rprivate", "noexec", "nosuid", "nodev", access(m.ReadOnly), "tmpcopyup", fmt.Sprintf("mode=%o", mode)}
+	if m.Size > 0 {
+		options = append(options, "size="+strconv.FormatInt(m.Size, 10))
+	}
+	return specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: options}
+}
+
+func (b *builder) bindOptions(m pod.Mount) ([]string, error) {
+	bind, readOnly := "rbind", access(m.ReadOnly)
+	switch m.Recursive {
+	case "", "enabled", "writable":
+	case "disabled":
+		bind = "bind"
+	case "readonly":
+		if !m.ReadOnly {
+			return nil, errors.New("recursive: readonly needs read_only: true")
+		}
+		// mount_setattr(2), Linux 5.12.
+		readOnly = "rro"
+	default:
+		return nil, fmt.Errorf("recursive %q is not one of enabled, disabled, writable, readonly", m.Recursive)
+	}
+	propagation := m.Propagation
+	switch propagation {
+	case "":
+		propagation = "rprivate"
+	case "private", "rprivate":
+	case "slave", "rslave":
+		// The mount receives nothing while the root above it is private; shared, once set, includes it.
+		if b.spec.Linux.RootfsPropagation == "" {
+			b.spec.Linux.RootfsPropagation = "rslave"
+		}
+	case "shared", "rshared":
+		b.spec.Linux.RootfsPropagation = "shared"
+	default:
+		return nil, fmt.Errorf("propagation %q is not one of private, rprivate, shared, rshared, slave, rslave", propagation)
+	}
+	return []string{bind, propagation, readOnly}, nil
+}

@@ -1,0 +1,215 @@
+package ocispec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+const (
+	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// initTarget is in /dev, a tmpfs of the container: in the root file system it would leave an empty file.
+	initTarget = "/dev/init"
+)
+
+func (b *builder) process() error {
+	args, err := b.args()
+	if err != nil {
+		return err
+	}
+	env, err := b.env()
+	if err != nil {
+		return err
+	}
+	cwd, err := workingDir(b.c.WorkingDir, b.in.Image.WorkingDir)
+	if err != nil {
+		return err
+	}
+	caps, err := b.capabilities()
+	if err != nil {
+		return err
+	}
+	limits, err := b.rlimits()
+	if err != nil {
+		return err
+	}
+	b.spec.Process = &specs.Process{
+		Terminal: b.c.TTY, User: user(b.in.User), Args: args, Env: env, Cwd: cwd,
+		Capabilities: caps, Rlimits: limits, NoNewPrivileges: b.c.Isolation.NoNewPrivileges,
+		OOMScoreAdj: ptr(b.oomScoreAdj()),
+	}
+	return nil
+}
+
+func user(u User) specs.User {
+	return specs.User{UID: u.UID, GID: u.GID, AdditionalGids: slices.Clone(u.Groups), Umask: ptr(uint32(0o022))}
+}
+
+// args are entrypoint and command. An entrypoint in the file, even an empty one, drops the image's command, which was
+// meant for the image's entrypoint.
+func (b *builder) args() ([]string, error) {
+	entrypoint, command := b.c.Entrypoint, b.c.Command
+	if command == nil && entrypoint == nil {
+		command = b.in.Image.Cmd
+	}
+	if entrypoint == nil {
+		entrypoint = b.in.Image.Entrypoint
+	}
+	args := slices.Concat(entrypoint, command)
+	if len(args) == 0 || args[0] == "" {
+		return nil, errors.New("nothing to run: neither the service nor its image has a command")
+	}
+	for _, a := range args {
+		if strings.ContainsRune(a, 0) {
+			return nil, fmt.Errorf("argument %q of the command has a NUL", a)
+		}
+	}
+	if b.c.Init {
+		if b.in.InitPath == "" {
+			return nil, errors.New("init is asked for and no init program is installed (apt install catatonit, or tini)")
+		}
+		args = append([]string{initTarget, "--"}, args...)
+	}
+	return args, nil
+}
+
+// environment keeps the order in which names first came; a later value takes the place of the earlier.
+type environment struct {
+	list []string
+	at   map[string]int
+}
+
+func (e *environment) set(name, value string) {
+	if i, ok := e.at[name]; ok {
+		e.list[i] = name + "=" + value
+		return
+	}
+	if e.at == nil {
+		e.at = map[string]int{}
+	}
+	e.at[name] = len(e.list)
+	e.list = append(e.list, name+"="+value)
+}
+
+func (e *environment) has(name string) bool {
+	_, ok := e.at[name]
+	return ok
+}
+
+// env is, each over the one before: our defaults, the image's, the service's. An image entry without "=" names a variable
+// of the host in some engines (CVE-2026-57231); here it is nothing.
+func (b *builder) env() ([]string, error) {
+	var e environment
+	e.set("PATH", defaultPath)
+	e.set("HOSTNAME", b.spec.Hostname)
+	if b.c.TTY {
+		e.set("TERM", "xterm")
+	}
+	for _, entry := range b.in.Image.Env {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" && !strings.ContainsRune(entry, 0) {
+			e.set(name, value)
+		}
+	}
+	names := make([]string, 0, len(b.c.Env))
+	for name := range b.c.Env {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		value := b.c.Env[name]
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
+			return nil, fmt.Errorf("environment variable %q: bad name, or a NUL in its value", name)
+		}
+		e.set(name, value)
+	}
+	if !e.has("HOME") {
+		e.set("HOME", home(b.in.User))
+	}
+	return e.list, nil
+}
+
+func home(u User) string {
+	if u.Home == "" {
+		return "/"
+	}
+	return u.Home
+}
+
+// workingDir is the first that is not "", cleaned. One below /proc is refused: /proc/self/fd/N has led runtimes to the
+// host's files (CVE-2024-21626).
+func workingDir(candidates ...string) (string, error) {
+	for _, dir := range candidates {
+		if dir == "" {
+			continue
+		}
+		dir = path.Join("/", dir)
+		if strings.ContainsRune(dir, 0) || strings.HasPrefix(dir, "/proc/") {
+			return "", fmt.Errorf("working directory %q is not allowed", dir)
+		}
+		return dir, nil
+	}
+	return "/", nil
+}
+
+// Exec is a further process asked for in a running container.
+type Exec struct {
+	Argv []string
+	// Env are NAME=VALUE over the container's.
+	Env []string
+	// User nil is the container's.
+	User *User
+	// WorkingDir "" is the container's.
+	WorkingDir string
+	TTY        bool
+	// Rows and Columns are the terminal's first size; 0 leaves it.
+	Rows, Columns uint
+	// Privileged gives every capability this host can give.
+	Privileged bool
+}
+
+// Process is the process of an exec as docker means it: the container's own process with another command. Isolation is
+// the container's; only Privileged widens it, and another user narrows it.
+func Process(container *specs.Spec, x Exec, h Host) (*specs.Process, error) {
+	base := container.Process
+	if len(x.Argv) == 0 || x.Argv[0] == "" {
+		return nil, errors.New("cannot exec: nothing to run")
+	}
+	var e environment
+	for _, entry := range slices.Concat(base.Env, x.Env) {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok || name == "" || strings.ContainsRune(entry, 0) {
+			return nil, fmt.Errorf("cannot exec: environment entry %q is not NAME=VALUE", entry)
+		}
+		e.set(name, value)
+	}
+	if x.TTY && !e.has("TERM") {
+		e.set("TERM", "xterm")
+	}
+	cwd, err := workingDir(x.WorkingDir, base.Cwd)
+	if err != nil {
+		return nil, fmt.Errorf("cannot exec: %w", err)
+	}
+	p := *base
+	p.Terminal, p.Args, p.Cwd = x.TTY, slices.Clone(x.Argv), cwd
+	if x.User != nil && x.User.UID != base.User.UID {
+		if !slices.ContainsFunc(x.Env, func(s string) bool { return strings.HasPrefix(s, "HOME=") }) {
+			e.set("HOME", home(*x.User))
+		}
+	}
+	if x.User != nil {
+		p.User = user(*x.User)
+	}
+	p.Env = e.list
+	if x.Rows > 0 && x.Columns > 0 {
+		p.ConsoleSize = &specs.Box{Height: x.Rows, Width: x.Columns}
+	}
+	p.Capabilities = execCapabilities(base, p.User.UID, x.Privileged, h)
+	if x.Privileged {
+		p.ApparmorProfile = ""
+	}
+	return &p, nil
+}

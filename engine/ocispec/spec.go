@@ -1,0 +1,154 @@
+package ocispec
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Spec is the runtime specification of a container. Warnings name what was asked for and is not applied on this host,
+// one sentence each. The result shares no memory with the input.
+func Spec(in Input) (*specs.Spec, []string, error) {
+	b := &builder{in: &in, c: &in.Container}
+	b.spec = &specs.Spec{
+		Version:  version,
+		Root:     &specs.Root{Path: in.Rootfs, Readonly: b.c.ReadOnly},
+		Hostname: b.hostname(),
+		Linux: &specs.Linux{
+			CgroupsPath: in.CgroupPath,
+			Namespaces:  b.namespaces(),
+			MountLabel:  in.Labels.Mount,
+			Resources:   &specs.LinuxResources{},
+		},
+	}
+	// Order matters: seccomp asks for the capabilities of the process.
+	for _, step := range []func() error{b.process, b.mounts, b.paths, b.devices, b.resources, b.sysctls, b.seccomp, b.labels} {
+		if err := step(); err != nil {
+			return nil, nil, fmt.Errorf("cannot make spec of container %q: %w", b.c.Name, err)
+		}
+	}
+	return b.spec, b.warnings, nil
+}
+
+func (b *builder) warn(format string, args ...any) {
+	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
+}
+
+// hostname defaults to the container's name, cut to what sethostname(2) takes in one DNS label.
+func (b *builder) hostname() string {
+	name := b.c.Hostname
+	if name == "" {
+		name = b.c.Name
+	}
+	return name[:min(len(name), 63)]
+}
+
+// namespaces are the container's own. With cgroup v1 the cgroup namespace is the host's, as podman has it: tools in
+// images find their limits by the path in /proc/self/cgroup.
+func (b *builder) namespaces() []specs.LinuxNamespace {
+	list := []specs.LinuxNamespace{
+		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+	}
+	if !b.in.HostNetwork {
+		list = append(list, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.in.NetNS})
+	}
+	if b.in.Host.CgroupV2 {
+		list = append(list, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+	}
+	return list
+}
+
+// maskedPaths hide what tells about the host or lets it be changed: docker's list and podman's joined.
+func maskedPaths() []string {
+	return []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+		"/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+	}
+}
+
+func readonlyPaths() []string {
+	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+}
+
+func (b *builder) paths() error {
+	iso := b.c.Isolation
+	if !iso.Privileged {
+		b.spec.Linux.MaskedPaths = unmask(append(maskedPaths(), b.in.Host.MaskedPaths...), iso.Unmask)
+		b.spec.Linux.ReadonlyPaths = unmask(readonlyPaths(), iso.Unmask)
+	}
+	for _, p := range append(append([]string(nil), iso.Mask...), iso.Unmask...) {
+		if !path.IsAbs(p) && p != "ALL" {
+			return fmt.Errorf("path %q to mask or unmask is not absolute", p)
+		}
+	}
+	b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, iso.Mask...)
+	return nil
+}
+
+// unmask takes away the paths that match one of the patterns of path.Match, as podman reads them.
+func unmask(paths, patterns []string) []string {
+	var kept []string
+next:
+	for _, p := range paths {
+		for _, pattern := range patterns {
+			if ok, _ := path.Match(path.Clean(pattern), p); ok || pattern == "ALL" {
+				continue next
+			}
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// devices makes the nodes and the cgroup's allow list. The runtime adds /dev/null and its like to both.
+func (b *builder) devices() error {
+	rules := []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
+	if b.c.Isolation.Privileged {
+		rules[0].Allow = true
+	}
+	for _, d := range b.in.Devices {
+		access := d.Permissions
+		if access == "" {
+			access = "rwm"
+		}
+		if strings.Trim(access, "rwm") != "" {
+			return fmt.Errorf("permissions %q of device %q are not of r, w, m", access, d.Path)
+		}
+		b.spec.Linux.Devices = append(b.spec.Linux.Devices, specs.LinuxDevice{
+			Path: d.Path, Type: d.Type, Major: d.Major, Minor: d.Minor,
+			FileMode: ptr(fileMode(d.Mode)), UID: ptr(d.UID), GID: ptr(d.GID),
+		})
+		if !b.c.Isolation.Privileged {
+			rules = append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: d.Type, Major: ptr(d.Major), Minor: ptr(d.Minor), Access: access})
+		}
+	}
+	// Nobody can mknod in a user namespace and no rule can be set there.
+	if !b.in.Host.Rootless {
+		b.spec.Linux.Resources.Devices = rules
+	}
+	return nil
+}
+
+// labels sets the mandatory access control that the kernel has.
+func (b *builder) labels() error {
+	iso := b.c.Isolation
+	b.spec.Process.SelinuxLabel = b.in.Labels.Process
+	if len(iso.Label) > 0 && !b.in.Host.SELinux {
+		b.warn("security_opt label is not applied: the kernel has no SELinux")
+	}
+	profile := iso.AppArmor
+	if profile == "" && !iso.Privileged {
+		profile = b.in.Labels.AppArmorProfile
+	}
+	switch {
+	case profile == "" || profile == "unconfined":
+	case b.in.Host.AppArmor:
+		b.spec.Process.ApparmorProfile = profile
+	case iso.AppArmor != "":
+		b.warn("AppArmor profile %q is not applied: the kernel has no AppArmor", profile)
+	}
+	return nil
+}
