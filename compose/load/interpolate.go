@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/interpolation"
 	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/tree"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/pcompose/pcompose/compose"
@@ -141,7 +143,11 @@ func (l *loading) interpolate(doc *document, n *yaml.Node, keys []string) {
 		}
 		return
 	}
-	if n.ShortTag() != "!!str" || !strings.Contains(n.Value, "$") || l.seen[n] {
+	if n.ShortTag() != "!!str" {
+		return
+	}
+	l.textAt(keys)
+	if !strings.Contains(n.Value, "$") || l.seen[n] {
 		return
 	}
 	l.seen[n] = true
@@ -168,6 +174,32 @@ func (l *loading) interpolate(doc *document, n *yaml.Node, keys []string) {
 		return
 	}
 	l.problem(at, path, fmt.Sprintf("cannot read the variables in %q", n.Value), "write $$ for a dollar that is meant as one")
+}
+
+// textAt remembers under which keys strings stand: the last two that are no list items.
+func (l *loading) textAt(keys []string) {
+	for i, left := len(keys)-1, 2; i >= 0 && left > 0; i-- {
+		if !strings.HasPrefix(keys[i], "[") {
+			l.texts[keys[i]] = true
+			left--
+		}
+	}
+}
+
+// casts are the rules of all by which a string of these files could become a number or a boolean. compose-go tries every
+// rule on every value, which for a small file is a tenth of its time; most files have strings under none of these keys.
+func (l *loading) casts(all map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
+	few := map[tree.Path]interpolation.Cast{}
+	for pattern, cast := range all {
+		parts := pattern.Parts()
+		for len(parts) > 0 && (parts[len(parts)-1] == tree.PathMatchAll || parts[len(parts)-1] == tree.PathMatchList) {
+			parts = parts[:len(parts)-1]
+		}
+		if len(parts) > 0 && l.texts[parts[len(parts)-1]] {
+			few[pattern] = cast
+		}
+	}
+	return few
 }
 
 // value is a scalar with its variables replaced.

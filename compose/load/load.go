@@ -56,6 +56,8 @@ type loading struct {
 	seen   map[*yaml.Node]bool
 	values map[*yaml.Node]string
 	bad    map[*yaml.Node]bool
+	// texts are the keys that strings stand under.
+	texts map[string]bool
 	// checked are the nodes that the schema was walked over, by what they were reached as.
 	checked map[*yaml.Node]bool
 	schema  *schema
@@ -70,7 +72,7 @@ type loading struct {
 // the user wrote is wrong. It changes nothing on the machine.
 func Load(ctx context.Context, opts Options) (*compose.Project, error) {
 	l := &loading{opts: opts, env: maps.Clone(opts.Environment), documents: map[string]*document{}, digests: map[string]string{},
-		seen: map[*yaml.Node]bool{}, values: map[*yaml.Node]string{}, bad: map[*yaml.Node]bool{}, checked: map[*yaml.Node]bool{}}
+		seen: map[*yaml.Node]bool{}, values: map[*yaml.Node]string{}, bad: map[*yaml.Node]bool{}, checked: map[*yaml.Node]bool{}, texts: map[string]bool{}}
 	if l.env == nil {
 		l.env = map[string]string{}
 	}
@@ -145,6 +147,7 @@ func (l *loading) compose(ctx context.Context, rough bool) (*types.Project, erro
 		o.SkipConsistencyCheck, o.SkipResolveEnvironment, o.SkipResolveLabels = rough, rough, rough
 		o.Profiles = l.profiles()
 		o.SetProjectName(l.name, true)
+		o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
 		o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
 			return substitute(text, lookup, func(string) {})
 		}

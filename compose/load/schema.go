@@ -1,13 +1,12 @@
 package load
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	spec "github.com/compose-spec/compose-go/v2/schema"
 )
 
 // schema is what the Compose specification's JSON schema uses of JSON Schema (draft 2020-12).
@@ -60,11 +59,18 @@ func (s *schemaOrBool) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &s.schema)
 }
 
-// specification parses the schema that compose-go carries, with the references resolved and allOf folded in: 2 ms.
+// schemaFile is compose-go's schema without its prose, which is most of it and costs 2 ms to skip; TestSchema keeps it so.
+//
+//go:embed schema.json
+var schemaFile string
+
+func schemaText() []byte { return []byte(schemaFile) }
+
+// specification parses the schema, with the references resolved and allOf folded in.
 func specification() (*schema, error) {
 	var root schema
-	if err := json.Unmarshal([]byte(spec.Schema), &root); err != nil {
-		return nil, fmt.Errorf("cannot read compose-go's schema: %w", err)
+	if err := json.Unmarshal(schemaText(), &root); err != nil {
+		return nil, fmt.Errorf("cannot read the Compose schema: %w", err)
 	}
 	r := resolver{defs: root.Defs, done: map[*schema]bool{}}
 	r.resolve(&root)
