@@ -78,6 +78,8 @@ type Reply struct {
 	// Containers and Ports answer Status and Watch. Publish answers with Ports.
 	Containers []Container `json:",omitempty"`
 	Ports      []pod.Port  `json:",omitempty"`
+	// Gateway is the host as the pod sees it; Status has it.
+	Gateway string `json:",omitempty"`
 	// ExitCode answers Wait and the end of Exec; Exited marks that end.
 	ExitCode int  `json:",omitempty"`
 	Exited   bool `json:",omitempty"`

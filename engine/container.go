@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pcompose/pcompose/engine/execute"
+	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/rootfs"
+	"github.com/pcompose/pcompose/engine/secret"
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+)
+
+// anonymousLabel marks volumes that no file names, so that a prune may take them.
+const anonymousLabel = "com.docker.volume.anonymous"
+
+// createContainer makes a container's root and its bundle. Its record, with its ID, is written first.
+func (p *Project) createContainer(ctx context.Context, a planner.CreateContainer, report func(execute.Progress)) error {
+	c := a.Container
+	if err := p.create(ctx, c, a.Reuse, report); err != nil {
+		return fmt.Errorf("cannot create container %q: %w", c.Name, err)
+	}
+	return nil
+}
+
+func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]string, report func(execute.Progress)) error {
+	img, config, err := p.engine.imageOf(c.Image)
+	if err != nil {
+		return err
+	}
+	r, err := p.record(c.Name)
+	if err != nil { // a record means that a killed command had begun with the same plan
+		r = state.Record{ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(), Anonymous: anonymous(c, config, reuse)}
+		if err := p.edit(func(s *state.Project) { s.Containers[c.Name] = r }); err != nil {
+			return err
+		}
+	}
+	for _, v := range r.Anonymous {
+		if err := p.engine.volumes.Create(pod.Volume{Name: v, Labels: map[string]string{anonymousLabel: ""}}); err != nil {
+			return err
+		}
+	}
+	roots, err := p.engine.roots()
+	if err != nil {
+		return err
+	}
+	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name}); err != nil {
+		return err
+	}
+	return p.prepare(ctx, r, config, report)
+}
+
+// imageOf is the image of a reference, with its configuration.
+func (e *Engine) imageOf(ref string) (pod.Image, image.ImageConfig, error) {
+	store, err := e.store()
+	if err != nil {
+		return pod.Image{}, image.ImageConfig{}, err
+	}
+	img, err := store.Lookup(ref)
+	if err != nil {
+		return img, image.ImageConfig{}, err
+	}
+	config, err := store.Config(img.ID)
+	return img, config, err
+}
+
+// anonymous names a volume for every path that wants one without naming it: in the file, or in the image where
+// the file mounts nothing there. Those of the container that is replaced are taken over.
+func anonymous(c pod.Container, config image.ImageConfig, reuse map[string]string) map[string]string {
+	mounted := map[string]bool{}
+	volumes := map[string]string{}
+	name := func(path string) {
+		volumes[path] = reuse[path]
+		if volumes[path] == "" {
+			volumes[path] = newID()
+		}
+	}
+	for _, m := range c.Mounts {
+		mounted[m.Target] = true
+		if m.Type == pod.MountVolume && m.Source == "" {
+			name(m.Target)
+		}
+	}
+	for _, path := range config.Volumes {
+		if !mounted[path] {
+			name(path)
+		}
+	}
+	return volumes
+}
+
+// newID is 64 random hexadecimal digits, as containers-storage and docker have them.
+func newID() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}
+
+// startContainer makes the supervisor start a container. After a reboot its mounts and its bundle are made anew.
+func (p *Project) startContainer(ctx context.Context, name string, report func(execute.Progress)) error {
+	r, err := p.record(name)
+	if err != nil {
+		return err
+	}
+	dir := p.engine.state.BundleDir(p.name, r.ID)
+	if _, err := control.ReadBundle(dir); errors.Is(err, fs.ErrNotExist) {
+		config, err := p.engine.configOf(r.ImageID)
+		if err == nil {
+			err = p.prepare(ctx, r, config, report)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot start container %q: %w", name, err)
+		}
+	}
+	if err := p.writeHosts(ctx, r); err != nil {
+		return fmt.Errorf("cannot start container %q: %w", name, err)
+	}
+	_, err = p.ask(ctx, control.Request{Start: &control.Start{ID: r.ID}})
+	return err
+}
+
+func (e *Engine) configOf(imageID string) (image.ImageConfig, error) {
+	store, err := e.store()
+	if err != nil {
+		return image.ImageConfig{}, err
+	}
+	return store.Config(imageID)
+}
+
+// updateContainer changes what needs no new container, here and in the supervisor.
+func (p *Project) updateContainer(ctx context.Context, a planner.UpdateContainer) error {
+	var r state.Record
+	err := p.edit(func(s *state.Project) {
+		r = s.Containers[a.Container.Name]
+		r.Container = a.Container
+		s.Containers[a.Container.Name] = r
+	})
+	if err != nil {
+		return err
+	}
+	dir := p.engine.state.BundleDir(p.name, r.ID)
+	b, err := control.ReadBundle(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the next start writes it
+	}
+	config, confErr := p.engine.configOf(r.ImageID)
+	if err = errors.Join(err, confErr); err != nil {
+		return err
+	}
+	b.Container = effective(a.Container, config)
+	_, err = p.ask(ctx, control.Request{Update: &control.Update{ID: r.ID, Container: b.Container}})
+	if errors.Is(err, errDown) {
+		err = control.WriteBundle(dir, b)
+	}
+	return err
+}
+
+// effective is a container with what its image decides filled in, as the supervisor needs it.
+func effective(c pod.Container, config image.ImageConfig) pod.Container {
+	if c.Stop.Signal == "" {
+		c.Stop.Signal = config.StopSignal
+	}
+	switch {
+	case config.Healthcheck == nil:
+	case c.Health == nil:
+		c.Health = config.Healthcheck
+	case len(c.Health.Test) == 0: // the file changes times only
+		h := *c.Health
+		h.Test = config.Healthcheck.Test
+		c.Health = &h
+	}
+	c.Env = nil // the bundle's config.json has it; secrets need no second place
+	c.Files = nil
+	c.Labels = maps.Clone(c.Labels)
+	return c
+}
+
+// unmountBundle undoes what prepare mounted below a container's bundle.
+func (p *Project) unmountBundle(r state.Record) error {
+	dir := p.engine.state.BundleDir(p.name, r.ID)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(unbindAll(dir), secret.Remove(filepath.Join(dir, "secrets")))
+}

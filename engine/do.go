@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pcompose/pcompose/engine/execute"
+	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod/control"
+)
+
+// Do does one action of a plan. It is idempotent and may be killed at any moment: what is made is written down
+// before, so that the next plan finishes or removes it.
+func (p *Project) Do(ctx context.Context, action planner.Action, report func(execute.Progress)) error {
+	switch a := action.(type) {
+	case planner.PullImage:
+		return p.pull(ctx, a, report)
+	case planner.CreateVolume:
+		return p.engine.volumes.Create(a.Volume)
+	case planner.CreateSandbox:
+		return p.createSandbox(ctx, a)
+	case planner.PublishPorts:
+		_, err := p.ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
+		return err
+	case planner.CreateContainer:
+		return p.createContainer(ctx, a, report)
+	case planner.UpdateContainer:
+		return p.updateContainer(ctx, a)
+	case planner.StartContainer:
+		return p.startContainer(ctx, a.Name, report)
+	case planner.WaitContainer:
+		return p.waitContainer(ctx, a, report)
+	case planner.StopContainer:
+		return p.stopContainer(ctx, a)
+	case planner.KillContainer:
+		return p.signal(ctx, a)
+	case planner.RemoveContainer:
+		return p.removeContainer(ctx, a)
+	case planner.RemoveSandbox:
+		return p.removeSandbox(ctx)
+	case planner.RemoveVolume:
+		return p.removeVolume(a.Name)
+	case planner.RemoveImage:
+		return p.removeImage(a.Image)
+	}
+	return fmt.Errorf("no such action: %T", action)
+}
+
+func (p *Project) pull(ctx context.Context, a planner.PullImage, report func(execute.Progress)) error {
+	store, err := p.engine.store()
+	if err != nil {
+		return err
+	}
+	_, err = store.Pull(ctx, a.Image, image.PullOptions{Platform: a.Platform, Progress: func(b image.Progress) {
+		report(execute.Progress{What: b.Blob, Done: b.Done, Total: b.Total})
+	}})
+	return err
+}
+
+func (p *Project) waitContainer(ctx context.Context, a planner.WaitContainer, report func(execute.Progress)) error {
+	r, err := p.record(a.Name)
+	if err == nil {
+		_, err = p.ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID, Until: a.Until}})
+	}
+	if err != nil && !a.Required && ctx.Err() == nil {
+		report(execute.Progress{Warning: fmt.Sprintf("%v: going on, since depends_on says required: false", err)})
+		return nil
+	}
+	return err
+}
+
+func (p *Project) stopContainer(ctx context.Context, a planner.StopContainer) error {
+	r, err := p.record(a.Name)
+	if err != nil {
+		return err
+	}
+	_, err = p.ask(ctx, control.Request{Stop: &control.Stop{ID: r.ID, Grace: a.Grace}})
+	if errors.Is(err, errDown) {
+		return nil // nothing runs
+	}
+	return err
+}
+
+func (p *Project) signal(ctx context.Context, a planner.KillContainer) error {
+	r, err := p.record(a.Name)
+	if err != nil {
+		return err
+	}
+	_, err = p.ask(ctx, control.Request{Signal: &control.Signal{ID: r.ID, Name: a.Signal}})
+	return err
+}
+
+func (p *Project) removeVolume(name string) error {
+	return p.engine.volumes.Remove(name, p.engine.volumeUsers(name))
+}
+
+// volumeUsers are the containers of all projects that mount a volume. A project whose state cannot be read
+// does not free its volumes: it counts.
+func (e *Engine) volumeUsers(name string) []string {
+	var users []string
+	names, err := e.state.Names()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, project := range names {
+		p, err := e.state.Load(project)
+		if err != nil {
+			users = append(users, err.Error())
+			continue
+		}
+		if p == nil {
+			continue
+		}
+		for _, r := range p.Containers {
+			if mountsVolume(r, name) {
+				users = append(users, r.Container.Name)
+			}
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+func mountsVolume(r state.Record, name string) bool {
+	for _, m := range r.Container.Mounts {
+		if m.Source == name {
+			return true
+		}
+	}
+	for _, v := range r.Anonymous {
+		if v == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Project) removeImage(ref string) error {
+	store, err := p.engine.store()
+	if err != nil {
+		return err
+	}
+	_, err = store.Remove(ref, false)
+	if errors.Is(err, image.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+// Package engine makes it happen: it observes pods and does the actions of plans.
+//
+// It joins the parts below it: images, root filesystems, volumes, secrets and state are done here, in the
+// command's own process; everything that touches a running container is asked of the pod's supervisor, which
+// alone starts container processes.
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/rootfs"
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/engine/volume"
+)
+
+// Config says where the engine keeps things and what it uses. Zero values are the defaults.
+type Config struct {
+	// Root keeps what outlives a reboot: /var/lib/pcompose, for users $XDG_DATA_HOME/pcompose.
+	Root string
+	// RunRoot keeps what does not: /run/pcompose, for users $XDG_RUNTIME_DIR/pcompose.
+	RunRoot string
+	// Runtime names the OCI runtime, or is its path; "" is containers.conf's choice, else crun, else runc.
+	Runtime string
+	// Command is how this process is known to others that wait for its lock: "pcompose up".
+	Command string
+	// LookupEnv finds the variables that secrets and configs name; nil is os.LookupEnv.
+	LookupEnv func(name string) (string, bool)
+}
+
+// Engine is the machine as pcompose sees it. Its methods may be called from several goroutines.
+type Engine struct {
+	cfg     Config
+	state   *state.Store
+	volumes *volume.Store
+	// store opens the image store when it is first needed: many commands never do.
+	store func() (*image.Store, error)
+	host  func() (host, error)
+	mu    sync.Mutex
+	// opened is what store opened, for Close.
+	opened *image.Store
+}
+
+// Open is an engine on the configured directories. It touches nothing.
+func Open(cfg Config) (*Engine, error) {
+	root, run, err := defaults()
+	if err != nil && (cfg.Root == "" || cfg.RunRoot == "") {
+		return nil, err
+	}
+	if cfg.Root == "" {
+		cfg.Root = root
+	}
+	if cfg.RunRoot == "" {
+		cfg.RunRoot = run
+	}
+	for _, dir := range []*string{&cfg.Root, &cfg.RunRoot} {
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return nil, fmt.Errorf("cannot find directory %q: %w", *dir, err)
+		}
+	}
+	if cfg.LookupEnv == nil {
+		cfg.LookupEnv = os.LookupEnv
+	}
+	if cfg.Command == "" {
+		cfg.Command = "pcompose"
+	}
+	e := &Engine{
+		cfg:     cfg,
+		state:   state.New(cfg.Root, cfg.RunRoot),
+		volumes: volume.New(filepath.Join(cfg.Root, "volumes"), time.Now),
+	}
+	e.store = sync.OnceValues(e.openStore)
+	e.host = sync.OnceValues(readHost)
+	return e, nil
+}
+
+// defaults are the directories of root, or of a user (XDG base directory specification).
+func defaults() (root, run string, err error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/pcompose", "/run/pcompose", nil
+	}
+	if run = os.Getenv("XDG_RUNTIME_DIR"); run == "" {
+		return "", "", errors.New("cannot find a runtime directory: XDG_RUNTIME_DIR is not set: log in through a login manager, or set --runroot")
+	}
+	root = os.Getenv("XDG_DATA_HOME")
+	if root == "" {
+		root = filepath.Join(os.Getenv("HOME"), ".local", "share")
+	}
+	return filepath.Join(root, "pcompose"), filepath.Join(run, "pcompose"), nil
+}
+
+func (e *Engine) openStore() (*image.Store, error) {
+	s, err := image.Open(image.Config{})
+	e.mu.Lock()
+	e.opened = s
+	e.mu.Unlock()
+	return s, err
+}
+
+// Close lets go of the image store.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opened != nil {
+		e.opened.Close()
+	}
+	return nil
+}
+
+// Images is the image store.
+func (e *Engine) Images() (*image.Store, error) { return e.store() }
+
+// Volumes are the named volumes.
+func (e *Engine) Volumes() *volume.Store { return e.volumes }
+
+func (e *Engine) roots() (*rootfs.Roots, error) {
+	s, err := e.store()
+	if err != nil {
+		return nil, err
+	}
+	return rootfs.New(s.Storage()), nil
+}
+
+// podID names what is made for a pod on the host. It is a function of the run directory, so that whatever a
+// killed command left can be found again, and two installations do not meet.
+func (e *Engine) podID(project string) string {
+	sum := sha256.Sum256([]byte(e.state.RunDir(project)))
+	return hex.EncodeToString(sum[:5])
+}
+
+// cgroup is the parent of a pod's cgroups.
+func (e *Engine) cgroup(project string) string {
+	return "/pcompose-" + project + "-" + e.podID(project)
+}

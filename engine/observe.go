@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/sandbox"
+)
+
+// Observe sees the pod of a project: what is remembered of it, what runs, and what is there of the images,
+// volumes and host ports that want asks for. Want may be nil. It changes nothing.
+func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (pod.Status, error) {
+	status := pod.Status{Name: project}
+	remembered, err := e.state.Load(project)
+	if err != nil {
+		return status, err
+	}
+	if remembered != nil {
+		status.Spec = &remembered.Spec
+		if err := e.observeContainers(ctx, &status, remembered); err != nil {
+			return status, err
+		}
+	}
+	if want == nil {
+		want = &pod.Spec{}
+	}
+	if err := e.observeImages(&status, want); err != nil {
+		return status, err
+	}
+	if err := e.observeVolumes(&status, want); err != nil {
+		return status, err
+	}
+	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
+	if len(foreign) > 0 {
+		status.Taken, err = sandbox.Taken(foreign)
+		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return own(t, status.Ports) })
+	}
+	return status, err
+}
+
+// own says whether a taken port is one that the pod itself has published.
+func own(t pod.TakenPort, published []pod.Port) bool {
+	return slices.ContainsFunc(published, func(p pod.Port) bool {
+		return p.HostPort == t.HostPort && p.Protocol == t.Protocol
+	})
+}
+
+// Projects sees every project that is remembered, sorted by name.
+func (e *Engine) Projects(ctx context.Context) ([]pod.Status, error) {
+	names, err := e.state.Names()
+	if err != nil {
+		return nil, err
+	}
+	var all []pod.Status
+	for _, name := range names {
+		status := pod.Status{Name: name}
+		remembered, err := e.state.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		if remembered == nil { // removed since
+			continue
+		}
+		status.Spec = &remembered.Spec
+		if err := e.observeContainers(ctx, &status, remembered); err != nil {
+			return nil, err
+		}
+		all = append(all, status)
+	}
+	return all, nil
+}
+
+// observeContainers fills in the containers: runs as the supervisor knows them, or as the last one wrote them.
+func (e *Engine) observeContainers(ctx context.Context, status *pod.Status, remembered *state.Project) error {
+	p := e.Project(status.Name)
+	reply, err := p.ask(ctx, control.Request{Status: &struct{}{}})
+	switch {
+	case err == nil:
+		status.Up, status.Ports = true, reply.Ports
+	case !errors.Is(err, errDown):
+		return err
+	}
+	runs := map[string]pod.Run{}
+	for _, c := range reply.Containers {
+		runs[c.ID] = c.Run
+	}
+	for _, r := range remembered.Containers {
+		run, known := runs[r.ID]
+		if !known {
+			run = e.rest(status.Name, r.ID)
+		}
+		status.Containers = append(status.Containers, pod.ContainerStatus{
+			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Anonymous: r.Anonymous, Run: run,
+		})
+	}
+	slices.SortFunc(status.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// rest is the run of a container that no supervisor knows: never started, or its pod has gone.
+func (e *Engine) rest(project, id string) pod.Run {
+	dir := e.state.BundleDir(project, id)
+	if _, err := control.ReadBundle(dir); errors.Is(err, fs.ErrNotExist) {
+		// The run directory is gone with a reboot, or the bundle was never finished. Which of the two it was, the
+		// image store knows: see partial.
+		return e.partial(id)
+	}
+	last, err := control.ReadRun(dir)
+	if err != nil {
+		return pod.Run{State: pod.StateCreated}
+	}
+	run := last.Run
+	if run.State.Alive() { // its keeper was killed: nobody saw its end
+		run.State, run.PID, run.ExitCode, run.Health = pod.StateExited, 0, pod.UnknownExit, ""
+	}
+	return run
+}
+
+func (e *Engine) partial(id string) pod.Run {
+	roots, err := e.roots()
+	if err == nil {
+		if exist, err := roots.Exists([]string{id}); err == nil && exist[0] {
+			return pod.Run{State: pod.StateExited, ExitCode: pod.UnknownExit}
+		}
+	}
+	return pod.Run{State: pod.StatePartial}
+}
+
+// observeImages looks up the images of what is wanted and of what is there.
+func (e *Engine) observeImages(status *pod.Status, want *pod.Spec) error {
+	refs := map[string]bool{}
+	for _, c := range want.Containers {
+		refs[c.Image] = true
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	for _, c := range status.Containers {
+		refs[c.Image] = true
+	}
+	store, err := e.store()
+	if err != nil {
+		return err
+	}
+	status.Images = map[string]pod.Image{}
+	for ref := range refs {
+		found, err := store.Lookup(ref)
+		if errors.Is(err, image.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		status.Images[ref] = found
+	}
+	return nil
+}
+
+func (e *Engine) observeVolumes(status *pod.Status, want *pod.Spec) error {
+	names := map[string]bool{}
+	for _, spec := range []*pod.Spec{want, status.Spec} {
+		if spec == nil {
+			continue
+		}
+		for _, v := range spec.Volumes {
+			names[v.Name] = true
+		}
+	}
+	for name := range names {
+		exists, err := e.volumes.Exists(name)
+		if err != nil {
+			return err
+		}
+		if exists {
+			status.Volumes = append(status.Volumes, name)
+		}
+	}
+	slices.Sort(status.Volumes)
+	return nil
+}

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod/control"
+)
+
+// removeContainer removes a container and everything made for it. The record goes last: until then the next
+// `down` finds what a killed one left.
+func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer) error {
+	r, err := p.record(a.Name)
+	if err != nil {
+		return nil // removed before
+	}
+	_, err = p.ask(ctx, control.Request{Forget: &control.Forget{ID: r.ID}})
+	if errors.Is(err, errDown) {
+		err = p.deleteUnsupervised(ctx, r.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.removeFiles(r); err != nil {
+		return fmt.Errorf("cannot remove container %q: %w", a.Name, err)
+	}
+	if a.Volumes {
+		for _, v := range r.Anonymous {
+			if err := p.engine.volumes.Remove(v, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return p.edit(func(s *state.Project) { delete(s.Containers, a.Name) })
+}
+
+// removeFiles removes a container's root, bundle and logs. Whatever is mounted below the bundle goes first.
+func (p *Project) removeFiles(r state.Record) error {
+	if err := p.unmountBundle(r); err != nil {
+		return err
+	}
+	roots, err := p.engine.roots()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		roots.Remove(r.ID),
+		os.RemoveAll(p.engine.state.BundleDir(p.name, r.ID)),
+		os.RemoveAll(p.engine.state.LogDir(p.name, r.ID)),
+	)
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
+	"github.com/pcompose/pcompose/pod/runtime"
+	"github.com/pcompose/pcompose/pod/sandbox"
+	"golang.org/x/sys/unix"
+)
+
+// SupervisorCommand is the hidden command that the keeper starts: `pcompose supervisor DIR`.
+const SupervisorCommand = "supervisor"
+
+// createSandbox starts the pod's keeper and supervisor, which make its namespaces, and binds its published ports.
+// It returns when that is done: no container starts before every port is held.
+func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) error {
+	if !p.up() {
+		if err := p.startKeeper(ctx, a); err != nil {
+			return fmt.Errorf("cannot start the pod's supervisor: %w", err)
+		}
+	}
+	_, err := p.ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
+	if err == nil {
+		return nil
+	}
+	// A pod that cannot have its ports runs nothing: it goes as it came.
+	if downErr := p.endPod(context.WithoutCancel(ctx)); downErr != nil {
+		err = errors.Join(err, downErr)
+	}
+	return err
+}
+
+func (p *Project) startKeeper(ctx context.Context, a planner.CreateSandbox) error {
+	program, kind, err := runtime.Find(runtime.Search{Name: p.engine.cfg.Runtime, PATH: os.Getenv("PATH")})
+	if err != nil {
+		return err
+	}
+	dir := p.runDir()
+	if err := os.MkdirAll(filepath.Join(dir, "containers"), 0o700); err != nil {
+		return err
+	}
+	err = control.WritePod(dir, control.Pod{
+		Name: p.name, ID: p.engine.podID(p.name), Cells: a.Cells, Runtime: program, RuntimeKind: string(kind),
+		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
+	})
+	if err != nil {
+		return err
+	}
+	socket, err := control.Listen(dir)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	_, err = keeper.Start(ctx, keeper.Config{
+		Dir: dir, Supervisor: []string{"pcompose", SupervisorCommand, dir}, Socket: socket,
+		// Supervisors are told everything by file: the caller's environment, and its secrets, stay out.
+		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+	})
+	return err
+}
+
+// removeSandbox ends the pod and removes everything that was made for it but volumes and images. Containers have
+// been removed before.
+func (p *Project) removeSandbox(ctx context.Context) error {
+	if err := p.endPod(ctx); err != nil {
+		return err
+	}
+	return p.engine.state.Remove(p.name)
+}
+
+// endPod ends supervisor and keeper, and removes what they leave. It works on a pod whose processes were killed:
+// everything has a name that follows from the project's.
+func (p *Project) endPod(ctx context.Context) error {
+	pid, alive := keeper.Find(p.runDir())
+	if alive {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("cannot watch the pod's end: %w", err)
+		}
+		if err == nil {
+			defer unix.Close(fd)
+		}
+		if _, err := p.ask(ctx, control.Request{Shutdown: &struct{}{}}); err != nil && !errors.Is(err, errDown) {
+			return err
+		}
+		if err == nil {
+			waitProcess(ctx, fd)
+		}
+	}
+	id := p.engine.podID(p.name)
+	err := errors.Join(sandbox.Remove(id), removeCgroups(p.engine.cgroup(p.name)))
+	if err != nil {
+		return fmt.Errorf("cannot remove what is left of the pod: %w", err)
+	}
+	for _, name := range []string{"control.sock", "pod.json", "exits", "keeper.log"} {
+		if rmErr := os.Remove(filepath.Join(p.runDir(), name)); !errors.Is(rmErr, fs.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	return err
+}
+
+// waitProcess returns when the process of a pidfd has ended, or ctx has.
+func waitProcess(ctx context.Context, fd int) {
+	for ctx.Err() == nil {
+		// The timeout is for ctx alone: poll(2) cannot wait for both.
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 200)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// removeCgroups removes a pod's cgroup from every hierarchy. Runtimes remove the containers' own, not their parent.
+func removeCgroups(cgroup string) error {
+	const mount = "/sys/fs/cgroup"
+	hierarchies, err := os.ReadDir(mount)
+	if err != nil {
+		return nil // no cgroups here
+	}
+	dirs := []string{filepath.Join(mount, cgroup)}
+	for _, h := range hierarchies {
+		dirs = append(dirs, filepath.Join(mount, h.Name(), cgroup))
+	}
+	for _, dir := range dirs {
+		err = errors.Join(err, removeCgroup(dir))
+	}
+	return err
+}
+
+// removeCgroup removes a cgroup and those below it, deepest first; one that is not there is removed.
+func removeCgroup(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			err = errors.Join(err, removeCgroup(filepath.Join(dir, e.Name())))
+		}
+	}
+	if rmErr := unix.Rmdir(dir); rmErr != nil && !errors.Is(rmErr, unix.ENOENT) {
+		err = errors.Join(err, fmt.Errorf("cannot remove cgroup %s: %w", dir, rmErr))
+	}
+	return err
+}
+
+// deleteUnsupervised removes what the OCI runtime holds of a container whose pod has no supervisor any more.
+func (p *Project) deleteUnsupervised(ctx context.Context, id string) error {
+	dir := state.RuntimeDir(p.runDir())
+	if _, err := os.Stat(filepath.Join(dir, id)); err != nil {
+		return nil
+	}
+	pd, err := control.ReadPod(p.runDir())
+	if err != nil {
+		return nil
+	}
+	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(p.runDir(), "calls")})
+	if err != nil {
+		return err
+	}
+	return rt.Delete(ctx, id, true)
+}

@@ -1,0 +1,74 @@
+package supervisor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
+	"github.com/pcompose/pcompose/pod/lifecycle"
+)
+
+// adopt takes over the containers that a dead supervisor has left, each from its run.json:
+//   - one that was being started may or may not run: it is removed and started again;
+//   - one that runs goes on, its output with the pipes that the keeper held;
+//   - one that ended meanwhile has its exit in the keeper's record, which watchExits reads next; where there is
+//     no record its exit code is unknown, and is not invented;
+//   - one that waited for its restart waits anew.
+func (s *Supervisor) adopt(ctx context.Context, kept map[string][]*os.File) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "containers"))
+	if err != nil {
+		return // no container yet
+	}
+	for _, e := range entries {
+		c, err := s.find(e.Name())
+		if err != nil {
+			continue // its bundle is not complete: whoever makes it will ask for its start
+		}
+		if run, err := control.ReadRun(c.dir); err == nil {
+			c.run = run
+		}
+		s.resume(ctx, c, kept)
+	}
+}
+
+func (s *Supervisor) resume(ctx context.Context, c *container, kept map[string][]*os.File) {
+	run := &c.run.Run
+	switch {
+	case c.run.Launching:
+		discardKept(s.keeper, c.bundle.ID, kept)
+		s.launch(ctx, c)
+	case run.State == pod.StateRestarting:
+		s.carryOut(ctx, c, lifecycle.Arm{Timer: lifecycle.TimerRestart, In: c.run.Backoff})
+	case run.State == pod.StateRunning || run.State == pod.StatePaused:
+		c.output = adoptOutput(ctx, c.bundle, kept)
+		if start, err := keeper.StartTime(run.PID); err != nil || start != c.run.Start {
+			s.endedUnseen(ctx, c)
+			return
+		}
+		if lifecycle.Checked(c.bundle.Container) && !c.run.Stopping {
+			s.carryOut(ctx, c, lifecycle.RunProbe{})
+		}
+	}
+}
+
+// endedUnseen ends a container whose process is gone. The keeper records an exit before it reaps, so a
+// process that is gone has its record, unless the keeper died too.
+func (s *Supervisor) endedUnseen(ctx context.Context, c *container) {
+	for seq := uint64(0); ; {
+		seen, cancel := context.WithDeadline(ctx, time.Unix(1, 0)) // only what is recorded already
+		exit, err := s.keeper.Next(seen, seq)
+		cancel()
+		if err != nil {
+			s.end(ctx, c, time.Now(), pod.UnknownExit)
+			return
+		}
+		seq = exit.Seq
+		if exit.PID == c.run.Run.PID && exit.Start == c.run.Start {
+			return // watchExits brings it
+		}
+	}
+}

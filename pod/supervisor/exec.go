@@ -1,0 +1,66 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/runtime"
+)
+
+// exec runs a further process in a container, its output straight to the client's files: the supervisor does
+// not stand between them. Of a terminal the client gets the master.
+func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
+	p, err := s.beginExec(ctx, req, files)
+	if err != nil {
+		conn.Send(control.Reply{Error: plain(err)})
+		return
+	}
+	for _, f := range files {
+		f.Close() // else the end of a pipe that the process closes would never come
+	}
+	var console []*os.File
+	if p.Console != nil {
+		console = append(console, p.Console)
+	}
+	conn.Send(control.Reply{}, console...)
+	for _, f := range console {
+		f.Close()
+	}
+	code, err := p.Wait()
+	reply := control.Reply{ExitCode: code, Exited: true}
+	if err != nil {
+		reply.Error = plain(err)
+	}
+	conn.Send(reply)
+}
+
+func (s *Supervisor) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
+	var running bool
+	var name string
+	var err error
+	doErr := s.do(ctx, func() {
+		var c *container
+		if c, err = s.find(req.ID); err == nil {
+			running, name = c.run.Run.State.Alive() && c.run.Run.PID != 0 && !c.ending, c.bundle.Container.Name
+		}
+	})
+	if err = errors.Join(doErr, err); err != nil {
+		return nil, err
+	}
+	if !running {
+		return nil, fmt.Errorf("cannot run a command in container %q: it is not running", name)
+	}
+	o := runtime.ExecOptions{ID: req.ID, Process: &specs.Process{}}
+	if err := json.Unmarshal(req.Process, o.Process); err != nil {
+		return nil, fmt.Errorf("cannot read the process to run: %w", err)
+	}
+	if len(files) == 3 {
+		o.Stdin, o.Stdout, o.Stderr = files[0], files[1], files[2]
+	}
+	return s.runtime.Exec(ctx, o)
+}

@@ -1,0 +1,136 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pcompose/pcompose/pod/keeper"
+	"github.com/pcompose/pcompose/pod/lifecycle"
+	"github.com/pcompose/pcompose/pod/runtime"
+	"golang.org/x/sys/unix"
+)
+
+// launched is a process that a launch has started.
+type launched struct {
+	pid    int
+	start  uint64
+	output *output
+}
+
+// launch starts the container's process beside the loop, and reports Started or StartFailed.
+func (s *Supervisor) launch(ctx context.Context, c *container) {
+	go func() {
+		l, err := s.start(ctx, c)
+		s.post(ctx, func() {
+			if err != nil {
+				s.happen(ctx, c, lifecycle.StartFailed{At: time.Now(), Err: plain(err)})
+				return
+			}
+			c.output, c.run.Start = l.output, l.start
+			s.happen(ctx, c, lifecycle.Started{At: time.Now(), PID: l.pid})
+			if exit, ok := s.strays[l.pid]; ok && exit.Start == l.start { // it was quicker than this report
+				delete(s.strays, l.pid)
+				s.exited(ctx, exit)
+			}
+		})
+	}()
+}
+
+// start creates and starts a container. On failure nothing of it is left but its bundle.
+func (s *Supervisor) start(ctx context.Context, c *container) (l launched, err error) {
+	if s.broken != nil {
+		return l, s.broken
+	}
+	id := c.bundle.ID
+	out, err := newOutput(s.keeper, c.bundle)
+	if err != nil {
+		return l, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.runtime.Delete(ctx, id, true))
+			out.discard(s.keeper)
+		}
+	}()
+	created, err := s.create(ctx, c, out)
+	if err != nil {
+		return l, err
+	}
+	l = launched{pid: created.PID, output: out}
+	if l.start, err = keeper.StartTime(created.PID); err != nil {
+		return l, fmt.Errorf("cannot watch process %d: %w", created.PID, err)
+	}
+	if err := out.begin(ctx, s.keeper, created.Console); err != nil {
+		return l, err
+	}
+	if err := s.runtime.Start(ctx, id); err != nil {
+		return l, err
+	}
+	return l, nil
+}
+
+// create makes the container; a name that an interrupted start took is freed once.
+func (s *Supervisor) create(ctx context.Context, c *container, out *output) (runtime.Created, error) {
+	o := runtime.CreateOptions{
+		ID: c.bundle.ID, Bundle: c.dir, PIDFile: filepath.Join(c.dir, "pid"),
+		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: c.bundle.Container.TTY,
+	}
+	created, err := s.runtime.Create(ctx, o)
+	if errors.Is(err, runtime.ErrExists) {
+		if err := s.runtime.Delete(ctx, c.bundle.ID, true); err != nil {
+			return created, err
+		}
+		created, err = s.runtime.Create(ctx, o)
+	}
+	return created, err
+}
+
+// plain is an error without the container's long ID, which says nothing to a user.
+func plain(err error) string {
+	var command *runtime.CommandError
+	if errors.As(err, &command) {
+		return command.Message
+	}
+	return err.Error()
+}
+
+// signalNumber reads SIGTERM, TERM or 15.
+func signalNumber(name string) (unix.Signal, error) {
+	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65 {
+		return unix.Signal(n), nil
+	}
+	upper := strings.ToUpper(name)
+	if !strings.HasPrefix(upper, "SIG") {
+		upper = "SIG" + upper
+	}
+	if n := unix.SignalNum(upper); n != 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("no signal is named %q", name)
+}
+
+// oomKilled says whether the kernel killed a process of the cgroup for want of memory: memory.events in
+// cgroup v2, memory.oom_control in v1 (oom_kill since Linux 4.13).
+func oomKilled(cgroup string) bool {
+	for _, path := range []string{
+		filepath.Join("/sys/fs/cgroup", cgroup, "memory.events"),
+		filepath.Join("/sys/fs/cgroup/memory", cgroup, "memory.oom_control"),
+	} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if n, ok := strings.CutPrefix(line, "oom_kill "); ok && n != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,256 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/lifecycle"
+)
+
+// serve answers on the control socket until ctx ends. Shutdown ends it through cancel.
+func (s *Supervisor) serve(ctx context.Context, l *net.UnixListener, cancel context.CancelCauseFunc) {
+	context.AfterFunc(ctx, func() { l.Close() })
+	for {
+		conn, err := control.Accept(l)
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			stop := conn.CloseOn(ctx)
+			defer stop()
+			var req control.Request
+			files, err := conn.Receive(&req)
+			if err != nil {
+				return
+			}
+			if s.answer(ctx, conn, req, files) == nil && req.Shutdown != nil {
+				cancel(errShutdown)
+			}
+		}()
+	}
+}
+
+// answer does what one request asks for and replies. Its error is the request's, sent already.
+func (s *Supervisor) answer(ctx context.Context, conn *control.Conn, req control.Request, files []*os.File) error {
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	if req.Exec != nil {
+		s.exec(ctx, conn, *req.Exec, files)
+		return nil
+	}
+	if req.Watch != nil {
+		s.watch(ctx, conn)
+		return nil
+	}
+	reply, err := s.reply(ctx, req)
+	if err != nil {
+		reply.Error = plain(err)
+	}
+	conn.Send(reply) // a client that has gone does not want it
+	return err
+}
+
+func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Reply, error) {
+	switch {
+	case req.Status != nil:
+		return s.status(ctx)
+	case req.Start != nil:
+		return s.startAndWait(ctx, req.Start.ID)
+	case req.Stop != nil:
+		return s.inContainer(ctx, req.Stop.ID, func(c *container) error {
+			s.happen(ctx, c, lifecycle.Stop{Grace: req.Stop.Grace})
+			return nil
+		}, stopped)
+	case req.Signal != nil:
+		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.signal(ctx, c, req.Signal.Name) }, nil)
+	case req.Wait != nil:
+		return s.wait(ctx, *req.Wait)
+	case req.Update != nil:
+		return s.inContainer(ctx, req.Update.ID, func(c *container) error { return s.update(c, req.Update.Container) }, nil)
+	case req.Forget != nil:
+		var err error
+		return control.Reply{}, errors.Join(s.do(ctx, func() { err = s.forget(ctx, req.Forget.ID) }), err)
+	case req.Publish != nil:
+		var reply control.Reply
+		var err error
+		doErr := s.do(ctx, func() { reply.Ports, err = s.publish(req.Publish.Ports) })
+		return reply, errors.Join(doErr, err)
+	case req.Shutdown != nil:
+		return control.Reply{}, s.shutdown(ctx)
+	}
+	return control.Reply{}, errors.New("this supervisor does not know the request: it is of another version of pcompose")
+}
+
+// condition says whether a container has come as far as somebody waits for, or never will.
+type condition func(c *container) (reached bool, err error)
+
+// inContainer does something to a container in the loop and replies when the condition is reached; nil at once.
+func (s *Supervisor) inContainer(ctx context.Context, id string, act func(*container) error, until condition) (control.Reply, error) {
+	type outcome struct {
+		reply control.Reply
+		err   error
+	}
+	end := make(chan outcome, 1)
+	var err error
+	doErr := s.do(ctx, func() {
+		var c *container
+		if c, err = s.find(id); err != nil {
+			return
+		}
+		if act != nil {
+			if err = act(c); err != nil {
+				return
+			}
+		}
+		if until == nil {
+			end <- outcome{}
+			return
+		}
+		ask := func(c *container) bool {
+			reached, err := until(c)
+			if reached || err != nil {
+				end <- outcome{control.Reply{ExitCode: c.run.Run.ExitCode}, err}
+			}
+			return reached || err != nil
+		}
+		if !ask(c) {
+			c.waiters = append(c.waiters, ask)
+		}
+	})
+	if err = errors.Join(doErr, err); err != nil {
+		return control.Reply{}, err
+	}
+	select {
+	case o := <-end:
+		return o.reply, o.err
+	case <-ctx.Done():
+		return control.Reply{}, context.Cause(ctx)
+	}
+}
+
+func stopped(c *container) (bool, error) {
+	return !c.run.Launching && !c.run.Run.State.Alive(), nil
+}
+
+// startAndWait starts a container and replies when its process runs, or could not be started. One that has
+// ended by then was started all the same.
+func (s *Supervisor) startAndWait(ctx context.Context, id string) (control.Reply, error) {
+	return s.inContainer(ctx, id, func(c *container) error {
+		s.happen(ctx, c, lifecycle.Start{At: time.Now()})
+		return nil
+	}, func(c *container) (bool, error) {
+		if c.run.Launching {
+			return false, nil
+		}
+		if c.run.Run.Error != "" {
+			return false, fmt.Errorf("cannot start container %q: %s", c.bundle.Container.Name, c.run.Run.Error)
+		}
+		return true, nil
+	})
+}
+
+func (s *Supervisor) wait(ctx context.Context, w control.Wait) (control.Reply, error) {
+	return s.inContainer(ctx, w.ID, nil, func(c *container) (bool, error) {
+		if w.Until == "" {
+			return !c.run.Launching && !c.run.Run.State.Alive() && c.run.Run.State != pod.StateCreated, nil
+		}
+		return lifecycle.Reached(c.bundle.Container, c.run.State, w.Until)
+	})
+}
+
+// update takes over what is new of a container. A new health check starts with its next probe.
+func (s *Supervisor) update(c *container, to pod.Container) error {
+	b := c.bundle
+	b.Container = to
+	if err := control.WriteBundle(c.dir, b); err != nil {
+		return err
+	}
+	c.bundle = b
+	return nil
+}
+
+// status is what is known of every container.
+func (s *Supervisor) status(ctx context.Context) (reply control.Reply, err error) {
+	err = s.do(ctx, func() { reply = s.snapshot() })
+	return reply, err
+}
+
+func (s *Supervisor) snapshot() control.Reply {
+	var reply control.Reply
+	for id, c := range s.containers {
+		reply.Containers = append(reply.Containers, control.Container{ID: id, Run: c.run.Run})
+	}
+	if s.sandbox != nil {
+		reply.Ports = s.sandbox.Published()
+		reply.Gateway = s.sandbox.Gateway().String()
+	}
+	return reply
+}
+
+// watcher is somebody who wants to know of every change. A slow one sees fewer, later states, and holds up nobody.
+type watcher struct{ wake chan struct{} }
+
+func (w *watcher) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Supervisor) watch(ctx context.Context, conn *control.Conn) {
+	w := &watcher{wake: make(chan struct{}, 1)}
+	w.poke()
+	if s.do(ctx, func() { s.watchers[w] = struct{}{} }) != nil {
+		return
+	}
+	defer s.post(ctx, func() { delete(s.watchers, w) })
+	closed := make(chan struct{})
+	go func() { // a client says nothing more: what Receive returns is its end
+		defer close(closed)
+		var none struct{}
+		conn.Receive(&none)
+	}()
+	for {
+		select {
+		case <-w.wake:
+			reply, err := s.status(ctx)
+			if err != nil || conn.Send(reply) != nil {
+				return
+			}
+		case <-closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// shutdown takes the network down. The process ends when the reply is on its way.
+func (s *Supervisor) shutdown(ctx context.Context) error {
+	var err error
+	doErr := s.do(ctx, func() {
+		for _, c := range s.containers {
+			if c.run.Run.State.Alive() || c.run.Launching {
+				err = fmt.Errorf("cannot end the pod: container %q runs", c.bundle.Container.Name)
+				return
+			}
+		}
+		if s.sandbox != nil {
+			err = s.sandbox.Close()
+		}
+		if err == nil {
+			s.sandbox, s.broken = nil, errShutdown
+		}
+	})
+	return errors.Join(doErr, err)
+}

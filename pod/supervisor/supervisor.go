@@ -1,0 +1,160 @@
+// Package supervisor is the process that is a pod: it starts containers, reaps, restarts, probes and logs, and
+// answers on the pod's socket.
+//
+// Everything that containers have in common with each other runs in one goroutine, the loop: others send it
+// functions. Slow work (the OCI runtime, probes, log pumps) runs beside it and reports back.
+//
+// It may be killed at any moment. The keeper holds its files, reaps in its absence and starts the next one,
+// which adopts what it finds: see adopt.go.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
+	"github.com/pcompose/pcompose/pod/runtime"
+	"github.com/pcompose/pcompose/pod/sandbox"
+)
+
+// Supervisor is one pod's.
+type Supervisor struct {
+	dir     string
+	pod     control.Pod
+	keeper  *keeper.Client
+	runtime runtime.Runtime
+	// sandbox is nil where it could not be made; broken then says why, and every start fails with it.
+	sandbox *sandbox.Sandbox
+	broken  error
+
+	// mail is what the loop runs; the fields below are the loop's alone.
+	mail       chan func()
+	containers map[string]*container
+	watchers   map[*watcher]struct{}
+	// strays are exits of processes that no container has claimed yet: one whose start is not reported.
+	strays map[int]keeper.Exit
+}
+
+// Main is the supervisor's process: `pcompose supervisor DIR`, started by the keeper.
+func Main(dir string) error {
+	// A supervisor rests nearly all its life: small heaps are worth more than fast ones.
+	debug.SetGCPercent(50)
+	s, err := open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot supervise %q: %w", dir, err)
+	}
+	return s.run(context.Background())
+}
+
+func open(dir string) (*Supervisor, error) {
+	p, err := control.ReadPod(dir)
+	if err != nil {
+		return nil, err
+	}
+	k, err := keeper.Connect()
+	if err != nil {
+		return nil, err
+	}
+	rt, err := runtime.New(runtime.Config{
+		Path: p.Runtime, Kind: runtime.Kind(p.RuntimeKind),
+		Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Supervisor{
+		dir: dir, pod: p, keeper: k, runtime: rt,
+		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
+		strays: map[int]keeper.Exit{},
+	}, nil
+}
+
+// run is the supervisor's life, until it is told to shut down.
+func (s *Supervisor) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	kept, err := s.keeper.List()
+	if err != nil {
+		return err
+	}
+	listener, err := s.listen(kept["control"])
+	if err != nil {
+		return err
+	}
+	s.openSandbox(ctx, kept)
+	s.adopt(ctx, kept)
+	go s.serve(ctx, listener, cancel)
+	go s.watchExits(ctx)
+	debug.FreeOSMemory() // what starting needed is not needed again
+	for {
+		select {
+		case f := <-s.mail:
+			f()
+		case <-ctx.Done():
+			if err := context.Cause(ctx); !errors.Is(err, errShutdown) {
+				return err
+			}
+			return s.keeper.Quit()
+		}
+	}
+}
+
+// errShutdown ends the loop after a Shutdown request.
+var errShutdown = errors.New("shut down")
+
+// do runs f in the loop and returns when it has run, or when ctx has ended first.
+func (s *Supervisor) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case s.mail <- func() { f(); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// post runs f in the loop some time, unless ctx ends first.
+func (s *Supervisor) post(ctx context.Context, f func()) {
+	select {
+	case s.mail <- f:
+	case <-ctx.Done():
+	}
+}
+
+// listen is the control socket: the one that the keeper holds, so that connections wait in its queue while no
+// supervisor lives.
+func (s *Supervisor) listen(kept []*os.File) (*net.UnixListener, error) {
+	if len(kept) != 1 {
+		return nil, errors.New("the keeper holds no control socket")
+	}
+	defer kept[0].Close()
+	l, err := net.FileListener(kept[0])
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
+}
+
+// watchExits brings the exits that the keeper recorded to the loop, those from before this supervisor first.
+func (s *Supervisor) watchExits(ctx context.Context) {
+	for seq := uint64(0); ; {
+		exit, err := s.keeper.Next(ctx, seq)
+		if err != nil {
+			return
+		}
+		seq = exit.Seq
+		s.post(ctx, func() { s.exited(ctx, exit) })
+	}
+}
+
+// warn writes to the log beside the keeper's.
+func (s *Supervisor) warn(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "supervisor: "+format+"\n", args...)
+}
