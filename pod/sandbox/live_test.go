@@ -90,7 +90,7 @@ func TestTakenPortNamesItsOwner(t *testing.T) {
 		must(t, err)
 		_, err = s.Publish([]pod.Port{tcp("web", 18094, 81), tcp("web", 18096, 80), tcp("web", 18095, 80)})
 		var taken *PortTaken
-		want := fmt.Sprintf("cannot publish port 18095/tcp for \"web\": address already in use by sandbox.test (pid %d)", os.Getpid())
+		want := fmt.Sprintf("cannot publish port 18095/tcp for \"web\": address already in use by %s (pid %d)", program(t), os.Getpid())
 		if !errors.As(err, &taken) || err.Error() != want {
 			t.Errorf("%s: error is %v\nwant %s", at, err, want)
 		}
@@ -244,7 +244,7 @@ func TestTakenNamesAnotherProcess(t *testing.T) {
 	must(t, err)
 	got, err := Taken([]pod.Port{tcp("", 18112, 0), tcp("x", 18112, 5), tcp("", 18113, 0), tcp("", 0, 0)})
 	must(t, err)
-	want := []pod.TakenPort{{HostPort: 18112, Protocol: pod.TCP, Owner: fmt.Sprintf("sandbox.test (pid %d)", cmd.Process.Pid)}}
+	want := []pod.TakenPort{{HostPort: 18112, Protocol: pod.TCP, Owner: fmt.Sprintf("%s (pid %d)", program(t), cmd.Process.Pid)}}
 	if !slices.Equal(got, want) {
 		t.Errorf("taken %v, want %v", got, want)
 	}

@@ -203,3 +203,11 @@ func run(t *testing.T, name string, args ...string) string {
 func tcp(container string, hostPort, port uint16) pod.Port {
 	return pod.Port{Container: container, HostPort: hostPort, ContainerPort: port, Protocol: pod.TCP}
 }
+
+// program is the name of the test binary.
+func program(t testing.TB) string {
+	t.Helper()
+	exe, err := os.Executable()
+	must(t, err)
+	return filepath.Base(exe)
+}

@@ -344,3 +344,20 @@ func BenchmarkTakenNothing(b *testing.B) {
 		}
 	}
 }
+
+func TestHostWithoutIPv6(t *testing.T) {
+	host(t)
+	for _, which := range []string{"all", "default"} {
+		must(t, writeSysctl("net/ipv6/conf/"+which+"/disable_ipv6", "1"))
+		t.Cleanup(func() { must(t, writeSysctl("net/ipv6/conf/"+which+"/disable_ipv6", "0")) })
+	}
+	s := start(t, "four")
+	echoTCP(t, s, 80)
+	_, err := s.Publish([]pod.Port{tcp("web", 18120, 80)})
+	must(t, err)
+	v4, v6 := s.Address()
+	if v6.IsValid() {
+		t.Errorf("the pod has %s", v6)
+	}
+	wantAnswer(t, nil, "127.0.0.1", 18120, fmt.Sprintf("80 saw %s\nhello", v4))
+}
