@@ -30,14 +30,14 @@ func supported() map[string]bool {
 		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
 		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
-		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** attach`)
+		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.**`)
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
 	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs")
 	add(s+"volumes.*.bind.", "propagation create_host_path recursive")
 	add(s+"volumes.*.volume.", "nocopy subpath")
 	add(s+"volumes.*.tmpfs.", "size mode")
 	add(s+"deploy.", `replicas restart_policy restart_policy.condition restart_policy.max_attempts resources resources.limits resources.limits.cpus
-		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory labels.**`)
+		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory`)
 	return keys
 }
 
@@ -61,7 +61,7 @@ type unsupported struct {
 
 func (u *unsupported) add(path, message, hint string) {
 	at := u.project.At(path)
-	for _, list := range []string{".volumes.", ".security_opt.", ".links."} {
+	for _, list := range []string{".volumes.", ".security_opt.", ".links.", ".tmpfs.", ".devices."} {
 		path = strings.TrimSuffix(before(path, list), ".")
 	}
 	u.found = append(u.found, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
@@ -150,14 +150,7 @@ func (u *unsupported) values(s types.ServiceConfig) {
 			warn("security_opt."+o, "the security option %q", o)
 		}
 	}
-	for _, v := range s.Volumes {
-		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs}, v.Type) {
-			warn("volumes."+v.Target, "a volume of type %q", v.Type)
-		}
-		if v.Bind != nil && v.Bind.SELinux != "" {
-			warn("volumes."+v.Target, "the SELinux option %q", v.Bind.SELinux)
-		}
-	}
+	u.storage(s, warn)
 	if p := s.PullPolicy; !slices.Contains([]string{"", types.PullPolicyAlways, types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyNever}, p) {
 		u.add(base+"pull_policy", fmt.Sprintf("the pull policy %q is not supported yet, %q is used", p, types.PullPolicyMissing), "")
 	}
@@ -168,9 +161,40 @@ func (u *unsupported) values(s types.ServiceConfig) {
 		}
 		u.add(base+"build", fmt.Sprintf("images are not built yet; the image %q must exist", image), "")
 	}
+	if d := s.Deploy; d != nil && d.RestartPolicy != nil && d.RestartPolicy.MaxAttempts != nil && d.RestartPolicy.Condition != "on-failure" {
+		u.add(base+"deploy.restart_policy.max_attempts", "max_attempts bounds the condition on-failure only, and is ignored", "")
+	}
+	if s.Restart != "" && s.Deploy != nil && s.Deploy.RestartPolicy != nil {
+		u.add(base+"deploy.restart_policy", "restart_policy is ignored, since restart says it already", "")
+	}
 	for _, l := range s.Links {
 		if name, alias, ok := strings.Cut(l, ":"); ok && alias != name {
 			warn("links."+name, "the alias %q of a link", alias)
+		}
+	}
+}
+
+// storage warns of mounts and devices.
+func (u *unsupported) storage(s types.ServiceConfig, warn func(key, format string, args ...any)) {
+	for _, v := range s.Volumes {
+		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs}, v.Type) {
+			warn("volumes."+v.Target, "a volume of type %q", v.Type)
+		}
+		if v.Bind != nil && v.Bind.SELinux != "" {
+			warn("volumes."+v.Target, "the SELinux option %q", v.Bind.SELinux)
+		}
+	}
+	for _, o := range s.Tmpfs {
+		target, options, _ := strings.Cut(o, ":")
+		for _, o := range strings.FieldsFunc(options, func(r rune) bool { return r == ',' }) {
+			if name, _, _ := strings.Cut(o, "="); !slices.Contains([]string{"ro", "rw", "size", "mode"}, name) {
+				warn("tmpfs."+target, "the tmpfs option %q", o)
+			}
+		}
+	}
+	for _, d := range s.Devices {
+		if !strings.HasPrefix(d.Source, "/") {
+			warn("devices."+d.Source, "the CDI device %q", d.Source)
 		}
 	}
 }

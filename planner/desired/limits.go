@@ -62,6 +62,10 @@ func (t *translation) isolation(s types.ServiceConfig) pod.Isolation {
 		i.Ulimits = append(i.Ulimits, u)
 	}
 	for _, d := range s.Devices {
+		// What is no path is a CDI device; load.Unsupported warns of it.
+		if !path.IsAbs(d.Source) {
+			continue
+		}
 		i.Devices = append(i.Devices, pod.Device{Source: d.Source, Target: cmp.Or(d.Target, d.Source), Permissions: d.Permissions})
 	}
 	return i
