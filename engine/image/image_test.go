@@ -51,6 +51,8 @@ func scratch(t testing.TB) *Store {
 		t.Skipf("SKIPPED: no overlay on /var/tmp: %v", err)
 	}
 	t.Cleanup(func() {
+		// The first unmounts containers and says that they were mounted, the second the store itself.
+		store.Storage().Shutdown(true)
 		if _, err := store.Storage().Shutdown(true); err != nil {
 			t.Error(err)
 		}
@@ -259,6 +261,41 @@ func TestPullBroken(t *testing.T) {
 	broken = false
 	if id, err := store.Pull(t.Context(), "big:1", PullOptions{}); err != nil || id != want {
 		t.Errorf("%q, %v", id, err)
+	}
+}
+
+func TestPush(t *testing.T) {
+	store := scratch(t)
+	address := hubMirror(t, nil)
+	push(t, address, "library/web:1", 2)
+	if _, err := store.Pull(t.Context(), "web:1", PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	store.Tag("docker.io/library/web:1", "127.0.0.1:1/web")
+	if err := store.Push(t.Context(), "127.0.0.1:1/web", nil); err == nil || err.Error() != `cannot push image "127.0.0.1:1/web" to 127.0.0.1:1: connection refused` {
+		t.Errorf("%v", err)
+	}
+	registries(t, fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", address))
+	name := address + "/shop/web:2"
+	if err := store.Tag("docker.io/library/web:1", name); err != nil {
+		t.Fatal(err)
+	}
+	blobs := 0
+	if err := store.Push(t.Context(), name, func(p Progress) {
+		if p.Complete {
+			blobs++
+		}
+	}); err != nil || blobs != 3 {
+		t.Fatalf("%v, %d blobs", err, blobs)
+	}
+	if _, err := store.Remove(name, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Pull(t.Context(), name, PullOptions{}); err != nil {
+		t.Error(err)
+	}
+	if err := store.Push(t.Context(), "none:1", nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -76,18 +76,30 @@ func (s *Store) pullName(ctx context.Context, sys *types.SystemContext, name ref
 	if err != nil {
 		return "", err
 	}
-	policy, err := signature.DefaultPolicy(sys)
+	var stored types.ImageReference
+	options := copy.Options{SourceCtx: sys, DestinationCtx: sys, ReportResolvedReference: &stored}
+	if err := copyImage(ctx, target, source, &options, progress); err != nil {
+		return "", err
+	}
+	_, found, err := imagestorage.ResolveReference(stored)
 	if err != nil {
 		return "", err
+	}
+	return found.ID, nil
+}
+
+// copyImage copies an image under the signature policy, and returns after the last word on its progress.
+func copyImage(ctx context.Context, target, source types.ImageReference, options *copy.Options, progress func(Progress)) error {
+	policy, err := signature.DefaultPolicy(options.SourceCtx)
+	if err != nil {
+		return err
 	}
 	policyContext, err := signature.NewPolicyContext(policy)
 	if err != nil {
-		return "", err
+		return err
 	}
 	// Destroy fails only while the context is in use.
 	defer func() { _ = policyContext.Destroy() }()
-	var stored types.ImageReference
-	copyOptions := copy.Options{SourceCtx: sys, DestinationCtx: sys, ReportResolvedReference: &stored}
 	if progress != nil {
 		events := make(chan types.ProgressProperties)
 		done := make(chan struct{})
@@ -99,16 +111,10 @@ func (s *Store) pullName(ctx context.Context, sys *types.SystemContext, name ref
 			close(events)
 			<-done
 		}()
-		copyOptions.Progress, copyOptions.ProgressInterval = events, progressInterval
+		options.Progress, options.ProgressInterval = events, progressInterval
 	}
-	if _, err := copy.Image(ctx, policyContext, target, source, &copyOptions); err != nil {
-		return "", err
-	}
-	_, found, err := imagestorage.ResolveReference(stored)
-	if err != nil {
-		return "", err
-	}
-	return found.ID, nil
+	_, err = copy.Image(ctx, policyContext, target, source, options)
+	return err
 }
 
 // report turns containers/image's events into ours until the channel is closed.

@@ -38,14 +38,22 @@ func (r *Roots) Remove(id string) error {
 		}
 		return fmt.Errorf("cannot remove what is left of container %.12s: %w", id, err)
 	}
-	if err := r.Unmount(id); err != nil {
-		return err
-	}
+	// This unmounts too, and deletes the files after it has let go of the store's locks.
 	err := r.store.DeleteContainer(id)
 	if err == nil || errors.Is(err, storage.ErrNotAContainer) || errors.Is(err, storage.ErrContainerUnknown) {
 		return nil
 	}
 	return fmt.Errorf("cannot remove root of container %.12s: %w", id, err)
+}
+
+// Labels gives the SELinux labels of a container's process and of its mounts, chosen when its root was made; both are
+// "" where SELinux is off or Options.LabelOpts disabled it.
+func (r *Roots) Labels(id string) (process, mount string, err error) {
+	c, err := r.store.Container(id)
+	if err != nil {
+		return "", "", fmt.Errorf("cannot read labels of container %.12s: %w", id, unknown(err))
+	}
+	return c.ProcessLabel(), c.MountLabel(), nil
 }
 
 // unknown says in our words what the store says in its own.

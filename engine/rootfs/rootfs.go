@@ -50,6 +50,8 @@ type Options struct {
 	Project string
 	// StorageOpt are the driver's options for the layer, as storage_opt has them: size.
 	StorageOpt map[string]string
+	// LabelOpts are SELinux options without "label=", as security_opt has them: disable, type:spc_t.
+	LabelOpts []string
 }
 
 // metadata marks what pcompose made. Its name in the store's records is the field's.
@@ -68,8 +70,8 @@ func (r *Roots) Create(id, name, imageID string, options Options) error {
 	if !validID(id) {
 		return fmt.Errorf("cannot make root of container %q: its ID %q is not 64 hexadecimal digits", name, id)
 	}
-	if _, err := r.store.Container(id); err == nil {
-		return nil
+	if whole, err := r.whole(id, name); err != nil || whole {
+		return err
 	}
 	mark, err := json.Marshal(metadata{Pcompose: 1, Project: options.Project, Name: name})
 	if err != nil {
@@ -80,6 +82,7 @@ func (r *Roots) Create(id, name, imageID string, options Options) error {
 		_, err := r.store.CreateContainer(id, []string{name}, imageID, id, string(mark), &storage.ContainerOptions{
 			Volatile:   true,
 			StorageOpt: options.StorageOpt,
+			LabelOpts:  options.LabelOpts,
 		})
 		return err
 	}
@@ -92,6 +95,16 @@ func (r *Roots) Create(id, name, imageID string, options Options) error {
 			err = create()
 		}
 	}
+	if errors.Is(err, storage.ErrDuplicateName) {
+		// The name may be that of a root whose removal was killed.
+		if other, gone := r.store.Container(name); gone == nil {
+			if _, ours := describe(*other); ours {
+				if whole, broken := r.whole(other.ID, name); broken == nil && !whole {
+					err = create()
+				}
+			}
+		}
+	}
 	switch {
 	case errors.Is(err, storage.ErrDuplicateName):
 		return fmt.Errorf("cannot make root of container %q: %s", name, r.owner(name))
@@ -101,6 +114,22 @@ func (r *Roots) Create(id, name, imageID string, options Options) error {
 		return fmt.Errorf("cannot make root of container %q: %w", name, err)
 	}
 	return nil
+}
+
+// whole says whether a container has its record and its layer. A record alone is what a killed removal leaves: it is
+// cleared, and so nothing is there.
+func (r *Roots) whole(id, name string) (bool, error) {
+	c, err := r.store.Container(id)
+	if err != nil {
+		return false, nil
+	}
+	if _, err := r.store.Layer(c.LayerID); !errors.Is(err, storage.ErrLayerUnknown) {
+		return err == nil, err
+	}
+	if err := r.Remove(id); err != nil {
+		return false, fmt.Errorf("cannot make root of container %q: %w", name, err)
+	}
+	return false, nil
 }
 
 // owner says who has a name.
@@ -116,15 +145,23 @@ func (r *Roots) owner(name string) string {
 	return fmt.Sprintf("container %.12s of project %q has its name", other.ID, root.Project)
 }
 
-// Exists says which of the IDs have a root, in the order asked.
+// Exists says which of the IDs have a root, in the order asked. What a killed Create or Remove left is none.
 func (r *Roots) Exists(ids []string) ([]bool, error) {
 	all, err := r.store.Containers()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list roots: %w", err)
 	}
+	layers, err := r.store.Layers()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list roots: %w", err)
+	}
+	present := make(map[string]bool, len(layers))
+	for _, layer := range layers {
+		present[layer.ID] = true
+	}
 	known := make(map[string]bool, len(all))
 	for _, c := range all {
-		known[c.ID] = true
+		known[c.ID] = present[c.LayerID]
 	}
 	exist := make([]bool, len(ids))
 	for i, id := range ids {

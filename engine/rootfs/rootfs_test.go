@@ -16,6 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	reexec.Register("pct-churn", func() { churn(os.Args[1], os.Args[2], os.Args[3]) })
 	if reexec.Init() {
 		return
 	}
@@ -39,6 +40,8 @@ func scratch(t testing.TB) storage.Store {
 		t.Skipf("SKIPPED: no overlay on /var/tmp: %v", err)
 	}
 	t.Cleanup(func() {
+		// The first unmounts containers and says that they were mounted, the second the store itself.
+		images.Storage().Shutdown(true)
 		if _, err := images.Storage().Shutdown(true); err != nil {
 			t.Error(err)
 		}
@@ -209,5 +212,35 @@ func BenchmarkRoots(b *testing.B) {
 				b.ReportMetric(took[p]/float64(b.N), phase.name+"-ms")
 			}
 		})
+	}
+}
+
+// A record without a layer, which a killed removal leaves, neither exists nor holds its name.
+func TestHalfRemovedRoot(t *testing.T) {
+	store := scratch(t)
+	img := putImage(t, store, nil)
+	roots := New(store)
+	for next, id := range []string{testID(1), testID(2)} { // the same container again, another of its name
+		if err := roots.Create(testID(1), "pct-half", img, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		// containers-storage refuses to delete a layer in use, so its record is made to forget it.
+		records := filepath.Join(store.GraphRoot(), "overlay-layers", "volatile-layers.json")
+		if err := os.WriteFile(records, []byte("[]"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if exist, err := roots.Exists([]string{testID(1)}); err != nil || exist[0] {
+			t.Errorf("%d: %v, %v", next, exist, err)
+		}
+		os.RemoveAll(filepath.Join(store.GraphRoot(), "overlay", testID(1)))
+		if err := roots.Create(id, "pct-half", img, Options{}); err != nil {
+			t.Fatalf("%d: %v", next, err)
+		}
+		if _, err := roots.Mount(id); err != nil {
+			t.Errorf("%d: %v", next, err)
+		}
+		if err := roots.Remove(id); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
