@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/tree"
+	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/pcompose/pcompose/compose"
@@ -20,6 +24,19 @@ type checker struct {
 	doc *document
 	// whole says that the file stands alone: nothing merged into it can add a key that is missing here.
 	whole bool
+	// castRules are compose-go's casts that may concern the document.
+	castRules map[tree.Path]interpolation.Cast
+}
+
+func (l *loading) checker(doc *document) checker {
+	rules := l.casts(loader.ToOptions(&types.ConfigDetails{}, nil).Interpolate.TypeCastMapping)
+	// Booleans are checked by the schema; compose-go's cast of them writes to the log.
+	for pattern, cast := range rules {
+		if _, err := cast("true"); err == nil {
+			delete(rules, pattern)
+		}
+	}
+	return checker{loading: l, doc: doc, castRules: rules}
 }
 
 // check checks the value n, found under key (nil for a list's item), against s.
@@ -41,7 +58,11 @@ func (c checker) check(n *yaml.Node, s *schema, keys []string) {
 	case yaml.SequenceNode:
 		c.list(n, form, keys)
 	default:
-		if why := c.scalar(n, form); why != "" {
+		why := c.scalar(n, form)
+		if why == "" && jsonType(n) == "string" && !slices.Contains(form.Type, "boolean") {
+			why = c.uncast(c.value(n), keys)
+		}
+		if why != "" {
 			c.bad[raw] = true
 			c.wrong(n, keys, why, "")
 		}
@@ -184,7 +205,11 @@ func matchPattern(s *schema, key string) (*schema, bool) {
 func (c checker) list(n *yaml.Node, s *schema, keys []string) {
 	first := map[string]int{}
 	for i, v := range n.Content {
-		c.check(v, s.Items, step(keys, item(i)))
+		before := len(c.problems)
+		if c.check(v, s.Items, step(keys, item(i))); len(c.problems) > before {
+			// compose-go cannot make sense of half an item.
+			c.bad[v] = true
+		}
 		if v = deref(v); !s.UniqueItems || v.Kind != yaml.ScalarNode || c.bad[v] || len(keys) == 0 || mergesRepeats(keys[len(keys)-1]) {
 			continue
 		}
@@ -230,6 +255,32 @@ func (c checker) scalar(n *yaml.Node, s *schema) string {
 		}
 	}
 	return ""
+}
+
+// uncast says why compose-go could not make of a string the number that it casts the value of this key to.
+func (c checker) uncast(value string, keys []string) string {
+	var path tree.Path
+	for pattern, cast := range c.castRules {
+		if path == "" {
+			path = treePath(keys)
+		}
+		if _, err := cast(value); err != nil && path.Matches(pattern) {
+			return fmt.Sprintf("must be a number, not %q", value)
+		}
+	}
+	return ""
+}
+
+// treePath is a path as compose-go's patterns have it.
+func treePath(keys []string) tree.Path {
+	var path tree.Path
+	for _, k := range keys {
+		if strings.HasPrefix(k, "[") {
+			k = tree.PathMatchList
+		}
+		path = path.Next(k)
+	}
+	return path
 }
 
 func enumMessage(value string, known []string) string {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/pcompose/pcompose/compose"
@@ -10,7 +11,13 @@ import (
 // foreign is an error of compose-go that no check of ours foresaw, at the best place its text gives away: the path of an
 // attribute, else the name of a service.
 func (l *loading) foreign(err error) compose.Problem {
-	text, _, _ := strings.Cut(err.Error(), "\n")
+	if m := regexp.MustCompile(`failed to read (\S+): line (\d+): (.+)`).FindStringSubmatch(err.Error()); m != nil {
+		line, _ := strconv.Atoi(m[2])
+		return compose.Problem{At: compose.Position{File: m[1], Line: line}, Message: m[3], Hint: "write NAME=VALUE, one a line"}
+	}
+	// mapstructure says what failed only in the lines after its first.
+	all := strings.TrimPrefix(err.Error(), "decoding failed due to the following error(s):")
+	text, _, _ := strings.Cut(strings.TrimSpace(all), "\n")
 	for _, suffix := range []string{": invalid compose project", ": not found"} {
 		text = strings.TrimSuffix(text, suffix)
 	}

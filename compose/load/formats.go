@@ -9,9 +9,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/format"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/distribution/reference"
+	"github.com/mattn/go-shellwords"
 	"go.yaml.in/yaml/v4"
-
-	"github.com/pcompose/pcompose/compose"
 )
 
 // formatRule checks the text at a path below a service; the schema knows it only as a string.
@@ -24,6 +23,8 @@ type formatRule struct {
 func formatRules() []formatRule {
 	rules := []formatRule{
 		{[]string{"image"}, badImage},
+		{[]string{"command"}, badCommand},
+		{[]string{"entrypoint"}, badCommand},
 		{[]string{"restart"}, badRestart},
 		{[]string{"deploy", "restart_policy", "condition"}, func(s string) string {
 			return notOneOf(s, "none", "on-failure", "any", "unless-stopped", "always", "no")
@@ -66,6 +67,8 @@ func (c checker) formats(services *yaml.Node) {
 		c.items(service, step(keys, "extra_hosts"), badHost)
 		c.items(service, step(keys, "environment"), badVariable)
 		c.items(service, step(keys, "expose"), badExpose)
+		c.items(service, step(keys, "devices"), badDevice)
+		c.mounts(service, keys)
 		if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
 			c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })
 		}
@@ -81,6 +84,32 @@ func (c checker) items(service *yaml.Node, keys []string, check func(string) str
 	for i, n := range list.Content {
 		if n = deref(n); n.Kind == yaml.ScalarNode {
 			c.format(n, step(keys, item(i)), check)
+		}
+	}
+}
+
+// mounts checks the long forms of volumes, secrets and configs.
+func (c checker) mounts(service *yaml.Node, keys []string) {
+	for i, n := range list(child(service, "volumes")) {
+		at, kind := append(step(keys, "volumes"), item(i)), child(n, "type")
+		if n = deref(n); n.Kind != yaml.MappingNode || kind == nil || c.bad[n] {
+			continue
+		}
+		switch source, target := child(n, "source"), child(n, "target"); {
+		case target != nil && !strings.HasPrefix(c.value(target), "/"):
+			c.wrong(target, at, fmt.Sprintf("the target %q in the container must be an absolute path", c.value(target)), "")
+		case source == nil && c.value(kind) == types.VolumeTypeBind:
+			c.wrong(n, at, "a bind mount needs a source", "say which path of the host with \"source:\"")
+		default:
+			continue
+		}
+		c.bad[n] = true
+	}
+	for _, key := range []string{"secrets", "configs"} {
+		for i, n := range list(child(service, key)) {
+			if mode := child(n, "mode"); mode != nil && jsonType(mode) == "string" {
+				c.format(mode, append(step(keys, key), item(i), "mode"), badMode)
+			}
 		}
 	}
 }
@@ -163,6 +192,28 @@ func badPort(s string) string {
 	return ""
 }
 
+func badCommand(s string) string {
+	if _, err := shellwords.Parse(s); err != nil {
+		return fmt.Sprintf("cannot split %q into words: a quote is not closed; write a list to have no quoting", s)
+	}
+	return ""
+}
+
+func badDevice(s string) string {
+	parts := strings.Split(s, ":")
+	if len(parts) > 3 || len(parts) == 3 && strings.Trim(parts[2], "rwm") != "" {
+		return fmt.Sprintf("%q is no device: write SOURCE, SOURCE:TARGET or SOURCE:TARGET:rwm", s)
+	}
+	return ""
+}
+
+func badMode(s string) string {
+	if _, err := strconv.ParseUint(s, 8, 12); err != nil {
+		return fmt.Sprintf("%q is no mode: write it in octal, as in 0440", s)
+	}
+	return ""
+}
+
 func badExpose(s string) string {
 	port, protocol, _ := strings.Cut(s, "/")
 	from, to, isRange := strings.Cut(port, "-")
@@ -201,85 +252,4 @@ func badVariable(s string) string {
 		return fmt.Sprintf("%q is no variable: write NAME=VALUE without blanks around the name", s)
 	}
 	return ""
-}
-
-// place records where the values below n were written, and the other names they can be looked up by.
-func (l *loading) place(doc *document, n *yaml.Node, keys []string) {
-	switch n = deref(n); n.Kind {
-	case yaml.MappingNode:
-		for _, e := range entries(n) {
-			if l.bad[e.value] {
-				continue
-			}
-			next := step(keys, e.key.Value)
-			l.places.Add(position(doc, e.key), next...)
-			l.place(doc, e.value, next)
-		}
-	case yaml.SequenceNode:
-		for i, v := range n.Content {
-			at := position(doc, v)
-			l.places.Add(at, step(keys, item(i))...)
-			for _, alias := range l.itemNames(deref(v), keys) {
-				l.places.Alias(at, step(keys, alias)...)
-			}
-			l.place(doc, v, step(keys, item(i)))
-		}
-	}
-}
-
-// itemNames are what the model calls a list's item: merging and expansion number items anew, so the number in the file says nothing there.
-func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
-	if len(keys) == 0 {
-		return nil
-	}
-	text := l.value(n)
-	switch list := keys[len(keys)-1]; {
-	case list == "ports" && len(keys) == 3:
-		return l.portNames(n, keys[1])
-	case n.Kind == yaml.MappingNode:
-		var names []string
-		for _, key := range []string{"source", "target", "path"} {
-			if v := child(n, key); v != nil {
-				names = append(names, l.value(v))
-			}
-		}
-		return names
-	case list == "volumes":
-		v, err := format.ParseVolume(text)
-		if err != nil {
-			return nil
-		}
-		return []string{v.Source, v.Target}
-	case list == "links" || list == "volumes_from" || list == "tmpfs" || list == "extra_hosts":
-		name, _, _ := strings.Cut(text, ":")
-		return []string{name}
-	}
-	name, _, _ := strings.Cut(text, "=")
-	return []string{name}
-}
-
-func (l *loading) portNames(n *yaml.Node, service string) []string {
-	var ports []types.ServicePortConfig
-	if n.Kind == yaml.MappingNode {
-		get := func(key string) string {
-			if v := child(n, key); v != nil {
-				return l.value(v)
-			}
-			return ""
-		}
-		target, _ := strconv.ParseUint(get("target"), 10, 16)
-		port := types.ServicePortConfig{HostIP: get("host_ip"), Published: get("published"), Target: uint32(target), Protocol: get("protocol")}
-		if port.Protocol == "" {
-			port.Protocol = "tcp"
-		}
-		ports = append(ports, port)
-	} else {
-		ports, _ = types.ParsePortConfig(l.value(n))
-	}
-	var names []string
-	for _, p := range ports {
-		keys := compose.PortKeys(service, p)
-		names = append(names, keys[len(keys)-1])
-	}
-	return names
 }

@@ -19,7 +19,8 @@ func (l *loading) document(doc *document, includedBy []string) {
 		if !l.checked[root] {
 			l.checked[root] = true
 			l.interpolate(doc, root, nil)
-			c := checker{loading: l, doc: doc, whole: len(l.mains) == 1 && includedBy == nil && child(root, "include") == nil}
+			c := l.checker(doc)
+			c.whole = len(l.mains) == 1 && includedBy == nil && child(root, "include") == nil
 			c.check(root, l.schema, nil)
 			c.formats(child(root, "services"))
 		}
@@ -155,7 +156,7 @@ func (l *loading) extend(doc *document, target string, n *yaml.Node, through []s
 		l.checked[service] = true
 		at := []string{"services", name}
 		l.interpolate(from, service, at)
-		checker{loading: l, doc: from}.check(service, l.schema.Properties["services"].PatternProperties[namePattern], at)
+		l.checker(from).check(service, l.schema.Properties["services"].PatternProperties[namePattern], at)
 	}
 	l.extend(from, target, service, append(slices.Clip(through), name))
 	l.place(from, service, []string{"services", target})

@@ -1,0 +1,93 @@
+package load
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/format"
+	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// place records where the values below n were written, and the other names they can be looked up by.
+func (l *loading) place(doc *document, n *yaml.Node, keys []string) {
+	switch n = deref(n); n.Kind {
+	case yaml.MappingNode:
+		for _, e := range entries(n) {
+			if l.bad[e.value] {
+				continue
+			}
+			next := step(keys, e.key.Value)
+			l.places.Add(position(doc, e.key), next...)
+			l.place(doc, e.value, next)
+		}
+	case yaml.SequenceNode:
+		for i, v := range n.Content {
+			at := position(doc, v)
+			l.places.Add(at, step(keys, item(i))...)
+			for _, alias := range l.itemNames(deref(v), keys) {
+				l.places.Alias(at, step(keys, alias)...)
+			}
+			l.place(doc, v, step(keys, item(i)))
+		}
+	}
+}
+
+// itemNames are what the model calls a list's item: merging and expansion number items anew, so the number in the file says nothing there.
+func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
+	if len(keys) == 0 {
+		return nil
+	}
+	text := l.value(n)
+	switch list := keys[len(keys)-1]; {
+	case list == "ports" && len(keys) == 3:
+		return l.portNames(n, keys[1])
+	case n.Kind == yaml.MappingNode:
+		var names []string
+		for _, key := range []string{"source", "target", "path"} {
+			if v := child(n, key); v != nil {
+				names = append(names, l.value(v))
+			}
+		}
+		return names
+	case list == "volumes":
+		v, err := format.ParseVolume(text)
+		if err != nil {
+			return nil
+		}
+		return []string{v.Source, v.Target}
+	case list == "links" || list == "volumes_from" || list == "tmpfs" || list == "extra_hosts":
+		name, _, _ := strings.Cut(text, ":")
+		return []string{name}
+	}
+	name, _, _ := strings.Cut(text, "=")
+	return []string{name}
+}
+
+func (l *loading) portNames(n *yaml.Node, service string) []string {
+	var ports []types.ServicePortConfig
+	if n.Kind == yaml.MappingNode {
+		get := func(key string) string {
+			if v := child(n, key); v != nil {
+				return l.value(v)
+			}
+			return ""
+		}
+		target, _ := strconv.ParseUint(get("target"), 10, 16)
+		port := types.ServicePortConfig{HostIP: get("host_ip"), Published: get("published"), Target: uint32(target), Protocol: get("protocol")}
+		if port.Protocol == "" {
+			port.Protocol = "tcp"
+		}
+		ports = append(ports, port)
+	} else {
+		ports, _ = types.ParsePortConfig(l.value(n))
+	}
+	var names []string
+	for _, p := range ports {
+		keys := compose.PortKeys(service, p)
+		names = append(names, keys[len(keys)-1])
+	}
+	return names
+}
