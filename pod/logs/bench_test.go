@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,7 +32,7 @@ func BenchmarkWrite(b *testing.B) {
 			for b.Loop() {
 				l := open(b, Config{Dir: b.TempDir()})
 				r, w := newPipe(b)
-				start := time.Now()
+				start, before := time.Now(), cpu(b)
 				wait := producer(b, mode, size, w)
 				w.Close()
 				if err := l.Pump(b.Context(), Stdout, r); err != nil {
@@ -39,6 +40,7 @@ func BenchmarkWrite(b *testing.B) {
 				}
 				wait()
 				b.ReportMetric(float64(size)/1e6/time.Since(start).Seconds(), "MB/s")
+				b.ReportMetric(float64(cpu(b)-before)/1e6, "cpu-ms")
 			}
 		})
 		b.Run(mode+"/cat", func(b *testing.B) {
@@ -57,12 +59,22 @@ func BenchmarkWrite(b *testing.B) {
 					b.Fatal(err)
 				}
 				wait()
+				b.ReportMetric(float64((cat.ProcessState.UserTime()+cat.ProcessState.SystemTime()))/1e6, "cpu-ms")
 				r.Close()
 				out.Close()
 				b.ReportMetric(float64(size)/1e6/time.Since(start).Seconds(), "MB/s")
 			}
 		})
 	}
+}
+
+// cpu is the processor time of this process.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func producer(b *testing.B, mode string, size int, w *os.File) (wait func()) {

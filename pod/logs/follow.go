@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -27,7 +28,8 @@ func newWatch(ctx context.Context, dir string, o ReadOptions) (*watch, error) {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
 	file := os.NewFile(uintptr(fd), "inotify")
-	const mask = unix.IN_MODIFY | unix.IN_CREATE | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+	const mask = unix.IN_MODIFY | unix.IN_CREATE | unix.IN_DELETE |
+		unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
 		file.Close()
 		return nil, &os.PathError{Op: "inotify_add_watch", Path: dir, Err: err}
@@ -72,6 +74,12 @@ func (w *watch) wait(ctx context.Context) error {
 	for off := 0; off+unix.SizeofInotifyEvent <= n; {
 		e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[off]))
 		if e.Mask&(unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_IGNORED|unix.IN_UNMOUNT) != 0 {
+			w.over = true
+		}
+		// The end of the directory itself goes unsaid as long as somebody has a file of it open, as we have. The
+		// lock is the one file that only a removal of the log takes.
+		name := buf[off+unix.SizeofInotifyEvent:][:e.Len]
+		if e.Mask&unix.IN_DELETE != 0 && string(bytes.TrimRight(name, "\x00")) == lockName {
 			w.over = true
 		}
 		off += unix.SizeofInotifyEvent + int(e.Len)

@@ -81,10 +81,10 @@ func (a *assembler) end() error {
 	return nil
 }
 
-// beganBefore says whether a line that began before t waits for its end.
-func (a *assembler) beganBefore(t int64) bool {
+// beganBy says whether a line that began at t or before waits for its end.
+func (a *assembler) beganBy(t int64) bool {
 	for s := Stdout; s < streams; s++ {
-		if len(a.pend[s]) > 0 && a.at[s] < t {
+		if len(a.pend[s]) > 0 && a.at[s] <= t {
 			return true
 		}
 	}

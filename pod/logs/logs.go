@@ -69,6 +69,7 @@ const lineMax = 64 << 10
 const (
 	dataSuffix  = ".log"
 	indexSuffix = ".idx"
+	lockName    = "lock"
 	offsetBits  = 40
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,12 +28,7 @@ type source interface {
 // For a pipe nothing is lost, doubled or torn by a SIGKILL at any moment. A terminal cannot be spliced to a
 // file: what was read and not yet written, at most 4 KiB, dies with the process.
 func (l *Log) Pump(ctx context.Context, s Stream, src *os.File) error {
-	err := pump(ctx, src, func(pipe bool) source {
-		if pipe {
-			return &pipeSource{l: l, stream: s}
-		}
-		return &ttySource{l: l, stream: s}
-	})
+	err := pump(ctx, src, func(fd int) source { return l.source(s, fd) })
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("cannot log %s to %q: %w", s, l.cfg.Dir, err)
 	}
@@ -41,7 +37,7 @@ func (l *Log) Pump(ctx context.Context, s Stream, src *os.File) error {
 
 // Discard reads src and keeps nothing, for containers without a log, until its end or ctx's.
 func Discard(ctx context.Context, src *os.File) error {
-	err := pump(ctx, src, func(bool) source { return &discard{} })
+	err := pump(ctx, src, func(int) source { return &discard{} })
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("cannot discard output: %w", err)
 	}
@@ -69,10 +65,7 @@ func (l *Log) drain(s Stream, fd int) error {
 	if err != nil {
 		return err
 	}
-	var from source = &pipeSource{l: l, stream: s}
-	if !isPipe(fd) {
-		from = &ttySource{l: l, stream: s}
-	}
+	from := l.source(s, fd)
 	for left > 0 {
 		n, err := from.move(fd)
 		switch {
@@ -87,7 +80,7 @@ func (l *Log) drain(s Stream, fd int) error {
 	return nil
 }
 
-func pump(ctx context.Context, src *os.File, open func(pipe bool) source) error {
+func pump(ctx context.Context, src *os.File, open func(fd int) source) error {
 	src, release, err := pollable(src)
 	if err != nil {
 		return err
@@ -98,7 +91,7 @@ func pump(ctx context.Context, src *os.File, open func(pipe bool) source) error 
 		return err
 	}
 	var from source
-	if err := rc.Control(func(fd uintptr) { from = open(isPipe(int(fd))) }); err != nil {
+	if err := rc.Control(func(fd uintptr) { from = open(int(fd)) }); err != nil {
 		return err
 	}
 	fired := make(chan struct{})
@@ -112,32 +105,41 @@ func pump(ctx context.Context, src *os.File, open func(pipe bool) source) error 
 			src.SetReadDeadline(time.Time{})
 		}
 	}()
-	for pause := time.Duration(0); ; {
-		var n int
-		var moved error
-		err := rc.Read(func(fd uintptr) bool {
-			n, moved = from.move(int(fd))
-			return !errors.Is(moved, unix.EAGAIN)
-		})
+	return carry(ctx, rc, from)
+}
+
+// carry runs from until its end. Taking small chunks as they come is right: a pause to let the pipe gather was tried
+// under a flood of 100-byte writes and saved nothing.
+func carry(ctx context.Context, rc syscall.RawConn, from source) error {
+	var n int
+	var moved error
+	move := func(fd uintptr) bool {
+		n, moved = from.move(int(fd))
+		return !errors.Is(moved, unix.EAGAIN)
+	}
+	for retry := time.Duration(0); ; {
+		err := rc.Read(move)
 		switch full := (errStore{}); {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
 			return err
+		case moved == nil && n == 0:
+			return nil
+		case moved == nil:
+			retry = 0
+		case errors.Is(moved, unix.EINTR):
 		case errors.As(moved, &full) && !errors.Is(moved, os.ErrClosed):
 			// Nothing tells when a disk has room again, so look: soon at first, then every second.
-			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
+			retry = min(max(2*retry, 10*time.Millisecond), time.Second)
+			t := time.NewTimer(retry)
 			select {
 			case <-ctx.Done():
-			case <-time.After(pause):
+			case <-t.C:
 			}
-		case errors.Is(moved, unix.EINTR):
-		case moved != nil:
-			return moved
-		case n == 0:
-			return nil
+			t.Stop()
 		default:
-			pause = 0
+			return moved
 		}
 	}
 }
@@ -165,9 +167,4 @@ func pollable(f *os.File) (*os.File, func(), error) {
 	}
 	again := os.NewFile(uintptr(dup), f.Name())
 	return again, func() { again.Close() }, again.SetReadDeadline(time.Time{})
-}
-
-func isPipe(fd int) bool {
-	var st unix.Stat_t
-	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
 }

@@ -15,6 +15,7 @@ type ReadOptions struct {
 	// Gone, when closed, says that nothing more will be written: a follower reads to the end and returns nil.
 	Gone <-chan struct{}
 	// Tail is how many of the last lines come; negative: all. Pieces of long lines count as lines.
+	// With Follow, a line that has begun and not ended comes whole when it ends.
 	Tail int
 	// Since and Until bound the lines' times, both inclusive; zero is no bound. Where the machine's clock was set
 	// back, the bound is at the first time it is crossed.
@@ -72,7 +73,7 @@ type reading struct {
 
 func (r *reading) run(ctx context.Context) error {
 	end, first, err := r.bounds(ctx)
-	if err != nil {
+	if err != nil || r.o.Tail == 0 && !r.o.Follow {
 		return err
 	}
 	from, err := r.since(first, end)
@@ -80,9 +81,8 @@ func (r *reading) run(ctx context.Context) error {
 		return err
 	}
 	skipLines := 0
-	known := true // streams in the middle of a line at from are left out
 	if r.o.Tail >= 0 {
-		if from, skipLines, known, err = r.tail(ctx, from, end); err != nil {
+		if from, skipLines, err = r.tail(ctx, from, end); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (r *reading) run(ctx context.Context) error {
 	if r.o.Follow {
 		end = place{}
 	}
-	return r.pass(ctx, pass{from: from, end: end, known: known, follow: r.o.Follow, emit: emit})
+	return r.pass(ctx, pass{from: from, end: end, follow: r.o.Follow, emit: emit})
 }
 
 // bounds are the end of the log as it is now, and its first generation. A follower waits for the first.
@@ -154,7 +154,6 @@ func (r *reading) since(first uint64, end place) (place, error) {
 // pass is one way through a part of the log.
 type pass struct {
 	from, end place
-	known     bool // leave out lines that began before from
 	follow    bool
 	emit      func(Line) error
 }
@@ -171,9 +170,7 @@ func (r *reading) pass(ctx context.Context, p pass) error {
 		}
 		return p.emit(l)
 	}}
-	if p.known {
-		a.skip = w.seg.midline(w.seg.pos)
-	}
+	a.resume(r.dir, w.seg, w.seg.pos)
 	w.gap = false
 	for {
 		err := r.feed(ctx, w, a)
@@ -208,9 +205,9 @@ func (r *reading) feed(ctx context.Context, w *walk, a *assembler) error {
 			if err := a.end(); err != nil {
 				return err
 			}
-			a.skip = w.seg.midline(0)
+			a.resume(r.dir, w.seg, 0)
 		}
-		if until := r.o.Until; !until.IsZero() && sp.at > until.UnixNano() && !a.beganBefore(until.UnixNano()) {
+		if until := r.o.Until; !until.IsZero() && sp.at > until.UnixNano() && !a.beganBy(until.UnixNano()) {
 			return errStop
 		}
 		for sp.off < sp.end {

@@ -6,38 +6,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look says whether a read of fd would give bytes: nil, EAGAIN, or ended. It comes before the intent record, which
-// would otherwise be written for every empty pipe.
-func look(fd int) (ended bool, err error) {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(p, 0); err != nil {
-		return false, err
+func (l *Log) source(s Stream, fd int) source {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return &ttySource{l: l, stream: s}
 	}
-	switch {
-	case p[0].Revents&unix.POLLIN != 0:
-		return false, nil
-	case p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0:
-		return true, nil
-	default:
-		return false, unix.EAGAIN
+	p := &pipeSource{l: l, stream: s, poll: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}}
+	p.splice = func(to int, at int64, max int) (int, error) {
+		// An explicit offset: splice(2) refuses O_APPEND files.
+		n, err := unix.Splice(fd, nil, to, &at, max, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		return int(n), err
 	}
+	return p
 }
 
 // pipeSource splices a pipe to the raw file.
 type pipeSource struct {
 	l      *Log
 	stream Stream
+	poll   []unix.PollFd
+	splice func(to int, at int64, max int) (int, error)
 }
 
-func (p *pipeSource) move(fd int) (int, error) {
-	if ended, err := look(fd); err != nil || ended {
+// move looks first: an intent record would otherwise be written for every empty pipe, and the end of the pipe
+// could not be told from nothing.
+func (p *pipeSource) move(int) (int, error) {
+	if _, err := unix.Poll(p.poll, 0); err != nil {
 		return 0, err
 	}
-	n, err := p.l.add(p.stream, func(to int, at int64, max int) (int, error) {
-		// An explicit offset: splice(2) refuses O_APPEND files.
-		n, err := unix.Splice(fd, nil, to, &at, max, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
-		return int(n), err
-	})
+	switch got := p.poll[0].Revents; {
+	case got&unix.POLLIN != 0:
+	case got&(unix.POLLHUP|unix.POLLERR) != 0:
+		return 0, nil
+	default:
+		return 0, unix.EAGAIN
+	}
+	n, err := p.l.add(p.stream, p.splice)
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 		err = errStore{err}
 	}

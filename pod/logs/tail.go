@@ -6,34 +6,20 @@ import (
 	"time"
 )
 
-// tail finds where to begin so that the last lines come and little else: the place, how many lines from there are
-// too many, and whether lines begun before are to be left out. It reads backwards from the end, so its cost
-// depends on the lines wanted and not on the log.
-func (r *reading) tail(ctx context.Context, from, end place) (place, int, bool, error) {
+// tail finds where to begin so that the last lines come and little else: the place, and how many lines from there
+// are too many. It reads backwards from the end, so its cost depends on the lines wanted and not on the log.
+func (r *reading) tail(ctx context.Context, from, end place) (place, int, error) {
 	stop, err := r.until(from, end)
+	if err != nil || r.o.Tail == 0 {
+		return stop, 0, err
+	}
+	begin, err := r.backwards(from, stop)
 	if err != nil {
-		return from, 0, true, err
+		return from, 0, err
 	}
-	if r.o.Tail == 0 {
-		return stop, 0, true, nil
-	}
-	begin, exact, err := r.backwards(from, stop)
-	if err != nil {
-		return from, 0, true, err
-	}
-	count := func(known bool) (int, error) {
-		n := 0
-		err := r.pass(ctx, pass{from: begin, end: end, known: known, emit: func(Line) error { n++; return nil }})
-		return n, err
-	}
-	known := true
-	n, err := count(known)
-	if err == nil && n < r.o.Tail && !exact {
-		// In the middle of a very long line: show its last pieces.
-		known = false
-		n, err = count(known)
-	}
-	return begin, max(n-r.o.Tail, 0), known, err
+	n := 0
+	err = r.pass(ctx, pass{from: begin, end: end, emit: func(Line) error { n++; return nil }})
+	return begin, max(n-r.o.Tail, 0), err
 }
 
 // until is the place of the first chunk after Until, else end.
@@ -57,14 +43,13 @@ func (r *reading) until(from, end place) (place, error) {
 	}
 }
 
-// backwards goes back from stop until enough newlines or bytes passed. exact: the place is from, or newlines
-// sufficed. Of the lines counted, each stream may lose one that began before the place and one without end.
-func (r *reading) backwards(from, stop place) (place, bool, error) {
+// backwards goes back from stop until enough newlines passed, or enough bytes for the pieces of long lines.
+func (r *reading) backwards(from, stop place) (place, error) {
 	want := min(r.o.Tail, 1<<30) + 2*streams
 	budget := int64(want) * lineMax
 	gens, err := generations(r.dir)
 	if err != nil {
-		return from, false, err
+		return from, err
 	}
 	buf := make([]byte, lineMax)
 	at := stop
@@ -74,14 +59,14 @@ func (r *reading) backwards(from, stop place) (place, bool, error) {
 		}
 		seg, err := openSegment(r.dir, gens[i])
 		if err != nil {
-			return at, true, nil //nolint:nilerr // rotated away just now: older ones are gone too
+			return at, nil //nolint:nilerr // rotated away just now: older ones are gone too
 		}
 		at = place{gen: gens[i], off: stop.off}
 		if gens[i] != stop.gen {
 			st, err := seg.data.Stat()
 			if err != nil {
 				seg.close()
-				return from, false, err
+				return from, err
 			}
 			at.off = st.Size()
 		}
@@ -93,7 +78,7 @@ func (r *reading) backwards(from, stop place) (place, bool, error) {
 			n := min(int64(len(buf)), at.off-low)
 			if _, err := seg.data.ReadAt(buf[:n], at.off-n); err != nil {
 				seg.close()
-				return from, false, err
+				return from, err
 			}
 			at.off -= n
 			budget -= n
@@ -101,8 +86,8 @@ func (r *reading) backwards(from, stop place) (place, bool, error) {
 		}
 		seg.close()
 		if want <= 0 || budget <= 0 {
-			return at, want <= 0 || at == from, nil
+			return at, nil
 		}
 	}
-	return at, true, nil
+	return at, nil
 }

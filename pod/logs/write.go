@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -54,7 +55,7 @@ func (l *Log) open() (err error) {
 	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	if l.lock, err = os.OpenFile(l.cfg.Dir+"/lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if l.lock, err = os.OpenFile(filepath.Join(l.cfg.Dir, lockName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
 	// A POSIX lock and not flock(2): it is not inherited, so a child that the killed writer was just forking
