@@ -133,7 +133,14 @@ func (l *loading) load(ctx context.Context) (*types.Project, error) {
 
 // compose runs compose-go. Its validation is skipped because ours has passed. A rough run leaves out what is bad and all
 // that stops at a first error, to get a model that references can be checked on.
-func (l *loading) compose(ctx context.Context, rough bool) (*types.Project, error) {
+func (l *loading) compose(ctx context.Context, rough bool) (project *types.Project, err error) {
+	// compose-go's type assertions trust its own validation. Ours asks for the same types, of each file though and not of
+	// what merging makes of them: a gap must show as a problem of the file, not as a stack.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("these values do not fit together: %v", r)
+		}
+	}()
 	details := types.ConfigDetails{WorkingDir: l.dir, Environment: maps.Clone(l.env)}
 	for _, doc := range l.mains {
 		file, err := l.configFile(doc, rough)
@@ -142,7 +149,7 @@ func (l *loading) compose(ctx context.Context, rough bool) (*types.Project, erro
 		}
 		details.ConfigFiles = append(details.ConfigFiles, file)
 	}
-	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
+	return loader.LoadWithContext(ctx, details, func(o *loader.Options) {
 		o.SkipValidation = true
 		o.SkipConsistencyCheck, o.SkipResolveEnvironment, o.SkipResolveLabels = rough, rough, rough
 		o.Profiles = l.profiles()
@@ -152,10 +159,6 @@ func (l *loading) compose(ctx context.Context, rough bool) (*types.Project, erro
 			return substitute(text, lookup, func(string) {})
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return project, nil
 }
 
 // configFile hands compose-go a file as values, to save a second parse, or as text where only its own parser will do.

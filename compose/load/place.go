@@ -75,7 +75,7 @@ func (l *loading) portNames(n *yaml.Node, service string) []string {
 			}
 			return ""
 		}
-		target, _ := strconv.ParseUint(get("target"), 10, 16)
+		target, _ := strconv.ParseUint(get("target"), 10, 32)
 		port := types.ServicePortConfig{HostIP: get("host_ip"), Published: get("published"), Target: uint32(target), Protocol: get("protocol")}
 		if port.Protocol == "" {
 			port.Protocol = "tcp"
