@@ -111,10 +111,18 @@ func newPcompose(dir, binary string) (*contender, error) {
 	return c, err
 }
 
+// environ is the contender's environment. The lab's registry is none of it: images are loaded, and peers in another
+// root would not find its file.
+func (c *contender) environ() []string {
+	return append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "CONTAINERS_REGISTRIES_CONF=")
+	}), c.env...)
+}
+
 // run runs a command and returns how long it took.
 func (c *contender) run(argv ...string) (time.Duration, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Env = c.environ()
 	// Files, not pipes: a pipe would be waited for until the last process that inherited it ends.
 	out, err := os.CreateTemp("", "pct-bench-")
 	if err != nil {

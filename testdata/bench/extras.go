@@ -110,9 +110,12 @@ func (c *contender) until(try func() error) error {
 }
 
 func (c *contender) countLines(file string) (int, error) {
-	argv := append(slices.Clone(c.argv), "-f", file, "-p", project(file), "logs", "log")
+	argv := append(slices.Clone(c.engine), "logs", "pct-bench-log")
+	if c.engine == nil {
+		argv = append(slices.Clone(c.argv), "-f", file, "-p", project(file), "logs", "log")
+	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Env = c.environ()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, err

@@ -103,27 +103,36 @@ func bench(o options) error {
 	}
 	defer floor.close()
 
+	times, err := measure(dir, o, contenders, floor)
+	if err != nil {
+		return err
+	}
+	printTable(os.Stdout, o, contenders, times)
+	return extras(dir, o, contenders)
+}
+
+// measure runs everybody in turn, o.runs times for each number of services.
+func measure(dir string, o options, contenders []*contender, floor *floor) (results, error) {
 	times := results{}
 	for _, n := range o.services {
 		if err := writeProject(dir, n); err != nil {
-			return err
+			return nil, err
 		}
 		for round := range o.runs {
 			fmt.Fprintf(os.Stderr, "bench: %d services, round %d of %d\n", n, round+1, o.runs)
 			took, err := floor.run(n)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			times.add("floor", n, "up -d", took)
 			for _, c := range contenders {
 				if err := measureRound(c, dir, n, times); err != nil {
-					return fmt.Errorf("%s: %w", c.name, err)
+					return nil, fmt.Errorf("%s: %w", c.name, err)
 				}
 			}
 		}
 	}
-	printTable(os.Stdout, o, contenders, times)
-	return extras(dir, o, contenders)
+	return times, nil
 }
 
 // measureRound runs all steps once. A contender that does not know a command has no figure for it.
