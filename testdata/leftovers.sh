@@ -14,12 +14,12 @@ ours='pct|pcompose'
   ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); if ($2 ~ /^(pc|pct)/) print "link " $2 }'
   nft list tables 2> /dev/null | awk -v ours="$ours" '$3 ~ ours { print "nftables " $2 " " $3 }'
   find /sys/fs/cgroup -type d -regextype posix-extended -regex ".*/[^/]*($ours)[^/]*" -printf 'cgroup %p\n' 2> /dev/null || true
-  for process in /proc/[0-9]*; do
-    # By program or by cgroup: containers run programs of others. What ends while we look is not there.
-    exe=$(readlink "$process/exe" 2> /dev/null) || continue
-    if [[ ${exe% (deleted)} == */pcompose ]] || grep -qE "/[^/]*($ours)" "$process/cgroup" 2> /dev/null; then
-      echo "process ${process#/proc/} $(tr '\0' ' ' < "$process/cmdline" 2> /dev/null | cut -c1-120)"
-    fi
+  # By program or by cgroup: containers run programs of others. What ends while we look is not there.
+  {
+    find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' -printf '%h %l\n' 2> /dev/null | sed -nE 's#^/proc/([0-9]+) .*/pcompose( \(deleted\))?$#\1#p' || true
+    grep -lE "/[^/]*($ours)" /proc/[0-9]*/cgroup 2> /dev/null | cut -d/ -f3 || true
+  } | sort -u | while read -r pid; do
+    echo "process $pid $(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline" | cut -c1-120 || true)"
   done
   for place in /run /tmp /var/tmp /var/lib /dev/shm; do
     find "$place" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex ".*/($ours)[^/]*" -printf 'file %p\n'

@@ -7,13 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// machine is what leftovers.sh sees, a thing a line, with the files of the directories.
+// machine is what leftovers.sh sees, a thing a line, with the files of the directories. Temporary files of other
+// programs come and go and are left out.
 func machine(dirs ...string) ([]string, error) {
 	cmd := exec.Command(leftovers, dirs...)
 	cmd.Stderr = os.Stderr
@@ -21,7 +23,11 @@ func machine(dirs ...string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot run %s: %w", leftovers, err)
 	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return slices.DeleteFunc(lines, func(line string) bool {
+		path, file := strings.CutPrefix(line, "file ")
+		return line == "" || file && !slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(path, dir+"/") })
+	}), nil
 }
 
 // differences lists what was lost and what came: "- line" and "+ line".
