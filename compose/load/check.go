@@ -28,6 +28,7 @@ type checker struct {
 	castRules map[tree.Path]interpolation.Cast
 }
 
+// checker is a checker of doc, whose variables have been replaced: which casts can matter depends on the strings found.
 func (l *loading) checker(doc *document) checker {
 	rules := l.casts(loader.ToOptions(&types.ConfigDetails{}, nil).Interpolate.TypeCastMapping)
 	// Booleans are checked by the schema; compose-go's cast of them writes to the log.
@@ -69,6 +70,7 @@ func (c checker) check(n *yaml.Node, s *schema, keys []string) {
 	}
 }
 
+// wrong records a problem of the value n, at the value: that is what has to change.
 func (c checker) wrong(n *yaml.Node, keys []string, message, hint string) {
 	c.problem(position(c.doc, n), compose.Path(keys...), message, hint)
 }
@@ -132,6 +134,7 @@ func formHint(n *yaml.Node, s *schema) string {
 	return ""
 }
 
+// mapping checks the keys of a mapping in the order of JSON schema: properties, patterns, then the rest.
 func (c checker) mapping(n *yaml.Node, s *schema, keys []string) {
 	has := map[string]bool{}
 	for _, e := range entries(n) {
@@ -202,6 +205,7 @@ func matchPattern(s *schema, key string) (*schema, bool) {
 	return nil, false
 }
 
+// list checks the items of a list, and that none is there twice where the schema wants each once.
 func (c checker) list(n *yaml.Node, s *schema, keys []string) {
 	first := map[string]int{}
 	for i, v := range n.Content {
@@ -283,6 +287,7 @@ func treePath(keys []string) tree.Path {
 	return path
 }
 
+// enumMessage says which words are known, and which of them was probably meant.
 func enumMessage(value string, known []string) string {
 	message := fmt.Sprintf("%q is none of %s", value, strings.Join(known, ", "))
 	if near := compose.Nearest(value, known); near != "" {

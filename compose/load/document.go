@@ -17,9 +17,10 @@ import (
 )
 
 // Budgets of one file, so that a small file cannot ask for unbounded memory or time (alias bombs, CVE-2019-11253).
+// compose-go takes 40 µs a value, and refuses 100,000 of them itself: maxNodes counts keys, too.
 const (
 	maxBytes   = 16 << 20
-	maxNodes   = 1_000_000
+	maxNodes   = 200_000
 	maxDepth   = 256
 	maxAliased = 100_000
 )
@@ -65,6 +66,7 @@ func (l *loading) read(file string, reference compose.Problem) *document {
 	return doc
 }
 
+// content is a file's bytes; one more than maxBytes is read to know that there are too many.
 func (l *loading) content(file string) ([]byte, error) {
 	if file == "-" {
 		if l.opts.Stdin == nil {
@@ -91,6 +93,7 @@ func plain(err error) string {
 	return err.Error()
 }
 
+// parse fills the roots of a document. A syntax error hides what follows it; of what parses every problem is recorded.
 func (l *loading) parse(doc *document) {
 	if len(doc.content) > maxBytes {
 		l.problem(compose.Position{File: doc.file}, "", "the file is larger than 16 MiB", "")

@@ -94,6 +94,7 @@ func (l *loading) discover(dir string) []string {
 	return nil
 }
 
+// present are the files of names that are in dir, in the order of names.
 func present(dir string, names []string) []string {
 	var found []string
 	for _, name := range names {

@@ -114,6 +114,7 @@ func (c checker) mounts(service *yaml.Node, keys []string) {
 	}
 }
 
+// format checks one text; what is wrong is left out of the model, where it would be the error that compose-go stops at.
 func (c checker) format(n *yaml.Node, keys []string, check func(string) string) {
 	if c.bad[n] {
 		return
@@ -131,6 +132,7 @@ func notOneOf(s string, known ...string) string {
 	return enumMessage(s, known)
 }
 
+// badImage parses a reference as every registry client does. "" is what an unset variable leaves; the missing image is reported for itself.
 func badImage(s string) string {
 	if _, err := reference.ParseAnyReference(s); err != nil && s != "" {
 		return fmt.Sprintf("%q is not the name of an image: %s", s, strings.TrimPrefix(err.Error(), "invalid reference format: "))
@@ -146,6 +148,7 @@ func badRestart(s string) string {
 	return notOneOf(policy, types.RestartPolicyNo, types.RestartPolicyAlways, types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped)
 }
 
+// badBytes reads sizes as compose-go does: k, m, g and t are powers of 1024, with or without b.
 func badBytes(s string) string {
 	var b types.UnitBytes
 	if err := b.DecodeMapstructure(s); err != nil {
@@ -154,6 +157,7 @@ func badBytes(s string) string {
 	return ""
 }
 
+// badDuration reads durations as compose-go does, which knows days and weeks beside Go's units.
 func badDuration(s string) string {
 	var d types.Duration
 	if err := d.DecodeMapstructure(s); err != nil {
@@ -179,6 +183,7 @@ func badCount(s string) string {
 	return ""
 }
 
+// badPort reads the short form of ports:.
 func badPort(s string) string {
 	ports, err := types.ParsePortConfig(s)
 	if err != nil {
@@ -192,6 +197,7 @@ func badPort(s string) string {
 	return ""
 }
 
+// badCommand splits a string form as compose-go will; no shell is involved.
 func badCommand(s string) string {
 	if _, err := shellwords.Parse(s); err != nil {
 		return fmt.Sprintf("cannot split %q into words: a quote is not closed; write a list to have no quoting", s)
@@ -214,6 +220,7 @@ func badMode(s string) string {
 	return ""
 }
 
+// badExpose reads an item of expose:, which compose-go takes as any text.
 func badExpose(s string) string {
 	port, protocol, _ := strings.Cut(s, "/")
 	from, to, isRange := strings.Cut(port, "-")
@@ -228,6 +235,7 @@ func badExpose(s string) string {
 	return ""
 }
 
+// badVolume reads the short form of volumes:. compose-go takes a relative target, which no runtime does.
 func badVolume(s string) string {
 	v, err := format.ParseVolume(s)
 	switch {
@@ -246,6 +254,7 @@ func badHost(s string) string {
 	return ""
 }
 
+// badVariable reads an item of a list of environment variables; a name alone passes the caller's value through.
 func badVariable(s string) string {
 	name, _, _ := strings.Cut(s, "=")
 	if name == "" || strings.TrimSpace(name) != name {

@@ -103,6 +103,7 @@ func (l *loading) includeEnv(doc *document, n *yaml.Node, dir string) map[string
 	return env
 }
 
+// chain prints files that lead to each other.
 func (l *loading) chain(files []string) string {
 	names := make([]string, len(files))
 	for i, f := range files {
@@ -177,6 +178,7 @@ func (d *document) service(name string) (*yaml.Node, *document) {
 	return nil, nil
 }
 
+// serviceNames are what service finds.
 func (d *document) serviceNames() []string {
 	var names []string
 	for _, root := range d.roots {

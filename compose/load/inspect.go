@@ -134,6 +134,7 @@ func (l *loading) lost(path string, keys ...string) bool {
 	return false
 }
 
+// inspectDependencies finds waits for services that do not exist, are not enabled, or can never get as far.
 func (l *loading) inspectDependencies(model *types.Project, s types.ServiceConfig) {
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[on]

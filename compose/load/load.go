@@ -68,6 +68,9 @@ type loading struct {
 	digests  map[string]string
 }
 
+// maxProblems are told at once; who has more has made one mistake in many places.
+const maxProblems = 200
+
 // Load reads, checks and merges the files of a project. The error is compose.Problems, all of them, wherever something
 // the user wrote is wrong. It changes nothing on the machine.
 func Load(ctx context.Context, opts Options) (*compose.Project, error) {
@@ -81,13 +84,19 @@ func Load(ctx context.Context, opts Options) (*compose.Project, error) {
 		return nil, err
 	}
 	if len(l.problems) > 0 {
-		return nil, l.problems.Sorted(opts.Cwd)
+		ps := l.problems.Sorted(opts.Cwd)
+		if more := len(ps) - maxProblems; more > 0 {
+			ps = append(ps[:maxProblems:maxProblems], compose.Problem{Message: fmt.Sprintf("and %d more problems", more)})
+		}
+		return nil, ps
 	}
 	model.ComposeFiles = l.files
 	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd),
 		Digests: l.digests, Places: l.places.Relative(opts.Cwd)}, nil
 }
 
+// load is the model, or nil with problems recorded. Every stage runs as far as the problems of the one before leave it something to
+// stand on, so that a user sees them all at once; only files that cannot be read or parsed end it early.
 func (l *loading) load(ctx context.Context) (*types.Project, error) {
 	if l.find(); len(l.problems) > 0 {
 		return nil, nil
@@ -175,10 +184,12 @@ func (l *loading) configFile(doc *document, rough bool) (types.ConfigFile, error
 	return file, nil
 }
 
+// problem records an error of the user's.
 func (l *loading) problem(at compose.Position, path, message, hint string) {
 	l.problems = append(l.problems, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
 }
 
+// warn records what the user should know and may leave as it is.
 func (l *loading) warn(at compose.Position, path, message, hint string) {
 	l.warnings = append(l.warnings, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
 }
@@ -196,11 +207,13 @@ func abs(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
+// isFile follows symlinks; what cannot be looked at is none.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
 }
 
+// profiles are those enabled: of the options, else of the environment, and those of the services named.
 func (l *loading) profiles() []string {
 	profiles := l.opts.Profiles
 	if len(profiles) == 0 {

@@ -66,6 +66,7 @@ func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
 	return []string{name}
 }
 
+// portNames are the names of all ports that one item stands for: "9000-9001:9000-9001" is two.
 func (l *loading) portNames(n *yaml.Node, service string) []string {
 	var ports []types.ServicePortConfig
 	if n.Kind == yaml.MappingNode {

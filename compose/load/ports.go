@@ -76,6 +76,7 @@ func portRange(s string) (from, to uint64, ok bool) {
 	return from, to, err == nil && from <= to
 }
 
+// collides says whether the kernel would refuse the second of two binds: 0.0.0.0 is every IPv4 address, no address is every one.
 func (b binding) collides(o binding) bool {
 	if b.from == 0 || b.port.Protocol != o.port.Protocol || b.to < o.from || o.to < b.from {
 		return false

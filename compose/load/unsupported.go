@@ -53,6 +53,7 @@ func Unsupported(project *compose.Project) []compose.Problem {
 	return u.found.Sorted("")
 }
 
+// unsupported collects the warnings of a project.
 type unsupported struct {
 	project *compose.Project
 	table   map[string]bool
@@ -96,6 +97,7 @@ func (u *unsupported) keys() {
 	}
 }
 
+// notYet says what becomes of a key that the table lacks.
 func notYet(keys []string) string {
 	key := keys[len(keys)-1]
 	if len(keys) >= 3 && keys[0] == "services" && slices.Contains([]string{"network_mode", "mac_address", "networks"}, keys[2]) || keys[0] == "networks" {

@@ -143,6 +143,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 	return c
 }
 
+// pull maps the policies that are carried out; load.Unsupported warns of the others.
 func pull(policy string) pod.PullPolicy {
 	switch policy {
 	case types.PullPolicyAlways:
@@ -153,6 +154,7 @@ func pull(policy string) pod.PullPolicy {
 	return pod.PullMissing
 }
 
+// hosts are the lines of extra_hosts, sorted by name, each name's addresses in the order written.
 func hosts(list types.HostsList) []pod.Host {
 	var out []pod.Host
 	for _, name := range slices.Sorted(maps.Keys(list)) {
@@ -190,6 +192,7 @@ func (t *translation) after(s types.ServiceConfig) []pod.Dependency {
 	return out
 }
 
+// until names a condition as the pod does; none written is started.
 func until(condition string) pod.Until {
 	switch condition {
 	case types.ServiceConditionHealthy:

@@ -104,6 +104,7 @@ func decimal(f float32) float64 {
 	return math.Round(d*1e9) / 1e9
 }
 
+// health is nil where the file says nothing and the image decides. Zero durations are left to the reader of the pod, who knows the defaults.
 func health(h *types.HealthCheckConfig) *pod.Health {
 	if h == nil {
 		return nil
@@ -152,6 +153,7 @@ func restart(s types.ServiceConfig) pod.Restart {
 	return pod.Restart{Policy: pod.RestartAlways}
 }
 
+// stop keeps a grace of zero apart from none said: it kills at once.
 func stop(s types.ServiceConfig) pod.Stop {
 	out := pod.Stop{Signal: s.StopSignal}
 	if s.StopGracePeriod != nil {

@@ -119,6 +119,7 @@ func (t *translation) files(s types.ServiceConfig) []pod.File {
 	return out
 }
 
+// file joins a service's reference with what it refers to; dir is where a relative target is put.
 func (t *translation) file(s types.ServiceConfig, r types.FileReferenceConfig, o types.FileObjectConfig, dir string) pod.File {
 	f := pod.File{Source: r.Source, Target: cmp.Or(r.Target, r.Source), HostPath: o.File, EnvVar: o.Environment, Content: o.Content, Mode: defaultFileMode}
 	if !path.IsAbs(f.Target) {
@@ -131,6 +132,7 @@ func (t *translation) file(s types.ServiceConfig, r types.FileReferenceConfig, o
 	return f
 }
 
+// id reads a uid or gid: names mean nothing, since the container's passwd is not read for a file of a tmpfs.
 func (t *translation) id(s types.ServiceConfig, source, text string) int {
 	if text == "" {
 		return 0

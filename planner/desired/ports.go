@@ -77,6 +77,7 @@ func (t *translation) ports(s types.ServiceConfig, container string, replica, re
 	return out
 }
 
+// published is a problem at a published port.
 func (t *translation) published(s types.ServiceConfig, p types.ServicePortConfig, hint, message string) {
 	t.problems = append(t.problems, compose.Problem{At: t.project.AtPort(s.Name, p), Path: "services." + s.Name + ".ports", Message: message, Hint: hint})
 }
