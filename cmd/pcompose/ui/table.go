@@ -9,10 +9,11 @@ import (
 	"text/template"
 )
 
-// Column widths as docker's tables have them: ps is narrow, the others wide.
+// Column widths as docker's tables have them: top is compact, ps narrow, the others wide.
 const (
-	Narrow = 10
-	Wide   = 20
+	Compact = 6
+	Narrow  = 10
+	Wide    = 20
 )
 
 // Table prints rows under their headers, columns at least minimum wide and three spaces apart.

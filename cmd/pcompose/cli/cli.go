@@ -1,0 +1,164 @@
+// Package cli is the command line: flags in, one call, one display out.
+//
+// Commands, flags and output are those of docker compose, so that `alias docker-compose=pcompose` mostly works.
+// Each command has a file: its options, newX that reads them, runX that acts on them.
+//
+// Exit codes:
+//
+//	0    done; for plan: nothing to do
+//	1    something failed; standard error says what
+//	2    plan: there are changes
+//	130  ended by Ctrl-C; 143 by SIGTERM
+//
+// exec, wait and up --exit-code-from end with the exit code of the container's process instead.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/engine"
+)
+
+// Streams is what a command talks through.
+type Streams struct {
+	In, Out, Err *os.File
+	// Signals brings SIGINT and SIGTERM; nil brings none. Default gives them back their default effect, so that
+	// the next one ends the process whatever it hangs in.
+	Signals <-chan os.Signal
+	Default func()
+}
+
+// Build says what was built; empty fields are unknown.
+type Build struct{ Version, Commit, Date string }
+
+// Env is what a command knows of the world it was called in.
+type Env struct {
+	streams Streams
+	build   Build
+	// vars is the caller's environment, dir the working directory.
+	vars   map[string]string
+	dir    string
+	global global
+	// command is the command's path, "pcompose up": others that wait for our lock see it.
+	command string
+	// ui is there once the global flags are read.
+	ui  *ui.UI
+	now func() time.Time
+}
+
+// exit ends a command with a code of its own; without err nothing is printed.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (i interrupted) Error() string { return i.signal.String() }
+
+// Run runs a command line without the program's name and returns the process's exit code. It prints a failure.
+func Run(ctx context.Context, args []string, streams Streams, environ []string, build Build) int {
+	env := &Env{streams: streams, build: build, vars: map[string]string{}, now: time.Now}
+	for _, v := range environ {
+		key, value, _ := strings.Cut(v, "=")
+		env.vars[key] = value
+	}
+	env.ui = env.newUI()
+	dir, err := os.Getwd()
+	if err == nil {
+		env.dir = dir
+		root := newRoot(env)
+		root.SetArgs(args)
+		root.SetOut(streams.Out)
+		root.SetErr(streams.Err)
+		err = root.ExecuteContext(ctx)
+	}
+	return env.end(err)
+}
+
+// end prints an error and turns it into an exit code.
+func (env *Env) end(err error) int {
+	var own exit
+	var signal interrupted
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &signal):
+		return 128 + int(signal.signal)
+	case errors.As(err, &own):
+		if own.err != nil {
+			env.ui.Fail(own.err)
+		}
+		return own.code
+	}
+	env.ui.Fail(err)
+	return 1
+}
+
+// newUI is the display the flags and the environment ask for.
+func (env *Env) newUI() *ui.UI {
+	ansi := ui.ANSI(env.global.ansi)
+	out := ui.NewOutput(env.streams.Out, ansi, env.getenv)
+	err := ui.NewOutput(env.streams.Err, ansi, env.getenv)
+	return &ui.UI{In: env.streams.In, Out: out, Err: err, Mode: ui.ProgressMode(ui.Mode(env.global.progress), err), Now: env.now, Tick: 100 * time.Millisecond}
+}
+
+func (env *Env) getenv(key string) string { return env.vars[key] }
+
+// open opens the engine the global flags ask for.
+func (env *Env) open() (*engine.Engine, error) {
+	g := env.global
+	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command})
+}
+
+// withEngine runs do with the engine the global flags ask for.
+func (env *Env) withEngine(do func(*engine.Engine) error) error {
+	e, err := env.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return do(e)
+}
+
+// interruptible is a context that SIGINT and SIGTERM end, with interrupted as its cause; a second signal ends the
+// process. stop gives the signals back to the next who wants them.
+func (env *Env) interruptible(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case s := <-env.streams.Signals:
+			if env.streams.Default != nil {
+				env.streams.Default()
+			}
+			number, _ := s.(syscall.Signal)
+			cancel(interrupted{number})
+		case <-done:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		close(done)
+		<-gone
+		cancel(nil)
+	})
+}

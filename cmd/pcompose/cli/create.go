@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pcompose/pcompose/planner/desired"
+)
+
+type createOptions struct {
+	selection
+	quietPull bool
+}
+
+func newCreate(env *Env, run action[createOptions]) *cobra.Command {
+	opt := &createOptions{selection: selection{noStart: true, noDeps: false}}
+	cmd := command(env, "create [OPTIONS] [SERVICE...]", "Create containers for a service", &opt.services, opt, run)
+	opt.bind(cmd.Flags(), env)
+	cmd.Flags().BoolVar(&opt.quietPull, "quiet-pull", false, "Pull without showing progress")
+	return cmd
+}
+
+func runCreate(ctx context.Context, env *Env, opt *createOptions) error {
+	if err := opt.check(); err != nil {
+		return err
+	}
+	_, spec, err := env.pod(ctx, opt.services, desired.Options{Scale: opt.scale})
+	if err != nil {
+		return err
+	}
+	e, err := env.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	_, err = env.bringUp(ctx, e, spec, &opt.selection, opt.quietPull)
+	return err
+}

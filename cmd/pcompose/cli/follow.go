@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/logs"
+)
+
+// follower shows the output of a pod's containers while they run, those that start later too.
+type follower struct {
+	source  logSource
+	project string
+	read    logs.ReadOptions
+	show    *ui.Log
+	// prints chooses the containers whose output shows; watches, those whose end counts, nil for the same.
+	prints, watches func(pod.ContainerStatus) bool
+	// exits is told of each end of a container that is watched; nil for nobody. tells shows it too.
+	exits func(pod.ContainerStatus)
+	tells bool
+	now   func() time.Time
+
+	entries chan ui.Entry
+	readers sync.WaitGroup
+	errs    chan error
+	seen    map[string]*followed
+}
+
+// followed is what is known of one container.
+type followed struct {
+	// alive and since are its last state and, of an end, its time.
+	alive bool
+	since time.Time
+	// gone ends the reader once it has read everything; nil where there is no reader.
+	gone chan struct{}
+	done chan struct{}
+	// restarts counts the restarts that were shown.
+	restarts int
+}
+
+// run follows until every container watched has ended, the pod is gone, or ctx ends, and then has shown all that
+// was written before. It begins with the containers as they were observed.
+func (f *follower) run(ctx context.Context, observed []pod.ContainerStatus) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f.watches == nil {
+		f.watches = f.prints
+	}
+	f.entries, f.seen, f.errs = make(chan ui.Entry, printed), map[string]*followed{}, make(chan error, 1)
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		f.print()
+	}()
+	err := f.watch(ctx, observed)
+	for _, c := range f.seen {
+		c.end()
+	}
+	if err != nil {
+		cancel()
+	}
+	f.readers.Wait()
+	close(f.entries)
+	// What standard output does not take holds nothing up once the user wants to leave.
+	select {
+	case <-printed:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+func (f *follower) watch(ctx context.Context, observed []pod.ContainerStatus) error {
+	changes, err := f.source.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range observed {
+		f.note(ctx, c)
+	}
+	for !f.over() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-f.errs:
+			return err
+		case c, open := <-changes:
+			if !open {
+				return context.Cause(ctx)
+			}
+			f.note(ctx, c)
+		}
+	}
+	return nil
+}
+
+// over says whether no container that is watched lives any more.
+func (f *follower) over() bool {
+	for _, c := range f.seen {
+		if c.alive {
+			return false
+		}
+	}
+	return true
+}
+
+// note takes a container's new state over.
+func (f *follower) note(ctx context.Context, c pod.ContainerStatus) {
+	if !f.watches(c) {
+		return
+	}
+	now := f.seen[c.Name]
+	first := now == nil
+	if first {
+		now = &followed{restarts: c.Run.Restarts}
+		f.seen[c.Name] = now
+	}
+	alive := c.Run.State.Alive()
+	if f.prints(c) && now.gone == nil && (alive || first) {
+		f.start(ctx, c, now)
+	}
+	ended := now.alive && !alive
+	restarting := c.Run.State == pod.StateRestarting && c.Run.Restarts >= now.restarts
+	if restarting {
+		now.restarts = c.Run.Restarts + 1
+	}
+	now.alive = alive
+	if !alive {
+		now.since = c.Run.FinishedAt
+		now.end()
+	}
+	// A container that had ended before we looked has ended all the same.
+	ended = ended || first && c.Run.State == pod.StateExited && c.Run.FinishedAt.After(f.read.Since)
+	if ended || restarting {
+		f.tell(c, restarting)
+	}
+	if ended && f.exits != nil {
+		f.exits(c)
+	}
+}
+
+// tell shows that a container ended, behind its last line: its reader has finished, and it is later now.
+func (f *follower) tell(c pod.ContainerStatus, restarting bool) {
+	if !f.tells {
+		return
+	}
+	text := fmt.Sprintf("exited with code %d", c.Run.ExitCode)
+	if c.Run.ExitCode == pod.UnknownExit {
+		text = "exited with an unknown code"
+	}
+	if restarting {
+		text += " (restarting)"
+	}
+	if !f.prints(c) && c.Run.ExitCode == 0 {
+		return
+	}
+	f.entries <- ui.Entry{Name: shortName(f.project, c.Container), At: f.now(), Text: text, Status: true}
+}
+
+// start reads a container's log from where the last reader ended.
+func (f *follower) start(ctx context.Context, c pod.ContainerStatus, now *followed) {
+	read := f.read
+	if !now.since.IsZero() {
+		read.Since, read.Tail = now.since, -1
+	}
+	gone, done := make(chan struct{}), make(chan struct{})
+	now.gone, now.done, read.Gone = gone, done, gone
+	name := shortName(f.project, c.Container)
+	f.readers.Add(1)
+	go func() {
+		defer f.readers.Done()
+		defer close(done)
+		err := readLog(ctx, f.source, c.Name, read, func(l logs.Line) error {
+			select {
+			case f.entries <- entry(name, l):
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			select {
+			case f.errs <- err:
+			default:
+			}
+		}
+	}()
+}
+
+// end lets the reader finish, and waits for it: what is shown next comes behind its last line.
+func (c *followed) end() {
+	if c.gone == nil {
+		return
+	}
+	close(c.gone)
+	<-c.done
+	c.gone = nil
+}
+
+// window is how long lines are held back to be put in order: the eye does not notice, and lines that two
+// containers wrote one after the other have reached us within it.
+const window = 20 * time.Millisecond
+
+// print shows entries, those that come within one window in the order of their times.
+func (f *follower) print() {
+	for e := range f.entries {
+		batch := []ui.Entry{e}
+		timer := time.NewTimer(window)
+	collect:
+		for len(batch) < 8*printed {
+			select {
+			case e, open := <-f.entries:
+				if !open {
+					break collect
+				}
+				batch = append(batch, e)
+			case <-timer.C:
+				break collect
+			}
+		}
+		timer.Stop()
+		f.show.Print(batch)
+	}
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/pod"
+)
+
+type imagePullOptions struct {
+	args     []string
+	platform string
+	quiet    bool
+}
+
+func newImagePull(env *Env, run action[imagePullOptions]) *cobra.Command {
+	opt := &imagePullOptions{}
+	cmd := command(env, "pull IMAGE...", "Pull images", &opt.args, opt, run)
+	cmd.Flags().StringVar(&opt.platform, "platform", "", "Platform, os/architecture[/variant]")
+	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
+	cmd.Args = cobra.MinimumNArgs(1)
+	return cmd
+}
+
+func runImagePull(ctx context.Context, env *Env, opt *imagePullOptions) error {
+	if opt.quiet {
+		env.ui.Mode = ui.Quiet
+	}
+	spec := pod.Spec{}
+	for _, ref := range opt.args {
+		spec.Containers = append(spec.Containers, pod.Container{Image: ref, Platform: opt.platform})
+	}
+	plan := pulls(spec, nil, func(pod.Container) string { return "asked to pull" })
+	if env.global.dryRun {
+		return env.ui.Plan(plan)
+	}
+	return env.withEngine(func(e *engine.Engine) error {
+		// Pulling is no project's: the project is one without a name, whose lock nobody takes.
+		return env.execute(ctx, e.Project(""), plan, false)
+	})
+}
+
+type imageLoadOptions struct{ input string }
+
+func newImageLoad(env *Env, run action[imageLoadOptions]) *cobra.Command {
+	opt := &imageLoadOptions{}
+	cmd := command(env, "load", "Load images from an archive", nil, opt, run)
+	cmd.Flags().StringVarP(&opt.input, "input", "i", "", "Archive to read (default: standard input)")
+	return cmd
+}
+
+func runImageLoad(ctx context.Context, env *Env, opt *imageLoadOptions) error {
+	in := env.streams.In
+	switch {
+	case opt.input != "":
+		f, err := os.Open(opt.input)
+		if err != nil {
+			return fmt.Errorf("cannot load images: %w", err)
+		}
+		defer f.Close()
+		in = f
+	case isTerminal(in):
+		return errors.New("cannot load images from a terminal: name an archive with -i, or redirect standard input")
+	}
+	return env.withImages(func(store *image.Store) error {
+		names, err := store.Load(ctx, in)
+		for _, name := range names {
+			env.ui.Line("Loaded image: %s", name)
+		}
+		return err
+	})
+}
+
+type imageSaveOptions struct {
+	args           []string
+	output, format string
+}
+
+func newImageSave(env *Env, run action[imageSaveOptions]) *cobra.Command {
+	opt := &imageSaveOptions{}
+	cmd := command(env, "save IMAGE...", "Save images to an archive", &opt.args, opt, run)
+	cmd.Flags().StringVarP(&opt.output, "output", "o", "", "File to write (default: standard output)")
+	cmd.Flags().StringVar(&opt.format, "format", image.DockerArchive, "Format: docker-archive, oci-archive")
+	cmd.Args = cobra.MinimumNArgs(1)
+	return cmd
+}
+
+func runImageSave(ctx context.Context, env *Env, opt *imageSaveOptions) error {
+	if err := oneOf("--format", opt.format, image.DockerArchive, image.OCIArchive); err != nil {
+		return err
+	}
+	if opt.output == "" && isTerminal(env.streams.Out) {
+		return errors.New("cannot save images to a terminal: name a file with -o, or redirect standard output")
+	}
+	return env.withImages(func(store *image.Store) (err error) {
+		var out io.Writer = env.streams.Out
+		if opt.output != "" {
+			f, err := os.Create(opt.output)
+			if err != nil {
+				return fmt.Errorf("cannot save images: %w", err)
+			}
+			defer func() {
+				if closed := f.Close(); err == nil {
+					err = closed
+				}
+			}()
+			out = f
+		}
+		return store.Save(ctx, opt.args, opt.format, out)
+	})
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/compose/graph"
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/planner/desired"
+	"github.com/pcompose/pcompose/pod"
+)
+
+type pullOptions struct {
+	services                           []string
+	policy                             string
+	quiet, ignoreFailures, withDepends bool
+}
+
+func newPull(env *Env, run action[pullOptions]) *cobra.Command {
+	opt := &pullOptions{}
+	cmd := command(env, "pull [OPTIONS] [SERVICE...]", "Pull service images", &opt.services, opt, run)
+	f := cmd.Flags()
+	f.StringVar(&opt.policy, "policy", "always", "Which images to pull: always, missing")
+	f.BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
+	f.BoolVar(&opt.ignoreFailures, "ignore-pull-failures", false, "Pull what can be had, ignore what cannot")
+	f.BoolVar(&opt.withDepends, "include-deps", false, "Pull what the services depend on too")
+	return cmd
+}
+
+func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
+	if err := oneOf("--policy", opt.policy, "always", "missing"); err != nil {
+		return err
+	}
+	project, err := env.load(ctx, opt.services)
+	if err != nil {
+		return err
+	}
+	spec, err := desired.Pod(project, desired.Options{})
+	if err != nil {
+		return err
+	}
+	services := opt.services
+	if opt.withDepends && len(services) > 0 {
+		services = slices.Concat(services, graph.New(project.Model).Dependencies(services...))
+	}
+	e, err := env.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	observed, err := e.Observe(ctx, spec.Name, &spec)
+	if err != nil {
+		return err
+	}
+	plan := pulls(spec, services, func(c pod.Container) string {
+		_, have := observed.Images[c.Image]
+		switch {
+		case c.Pull == pod.PullNever, have && opt.policy == "missing":
+			return ""
+		case !have:
+			return "not in the store"
+		}
+		return "asked to pull"
+	})
+	if env.global.dryRun {
+		return env.ui.Plan(plan)
+	}
+	if opt.quiet {
+		env.ui.Mode = ui.Quiet
+	}
+	// Images belong to no project: no lock is needed.
+	err = env.execute(ctx, e.Project(spec.Name), plan, false)
+	if opt.ignoreFailures && err != nil && ctx.Err() == nil {
+		env.ui.Warn(err.Error())
+		return nil
+	}
+	return err
+}
+
+// pulls is a plan that pulls the images of services, each once, for which why gives a reason.
+func pulls(spec pod.Spec, services []string, why func(pod.Container) string) *planner.Plan {
+	plan, seen := &planner.Plan{Project: spec.Name}, map[string]bool{}
+	for _, c := range spec.Containers {
+		if seen[c.Image] || len(services) > 0 && !slices.Contains(services, c.Service) {
+			continue
+		}
+		if reason := why(c); reason != "" {
+			seen[c.Image] = true
+			action := planner.PullImage{Image: c.Image, Platform: c.Platform}
+			plan.Steps = append(plan.Steps, planner.Step{ID: len(plan.Steps) + 1, Action: action, Why: reason})
+		}
+	}
+	return plan
+}
+
+// prepull pulls what must be newer than the store has it before up can plan, and says whether it did: only the
+// image that came shows what changed. It refuses, for --pull never, what would have to be pulled.
+func (env *Env) prepull(ctx context.Context, e *engine.Engine, spec pod.Spec, observed pod.Status, s *selection, quiet bool) (bool, error) {
+	var missing []error
+	services := s.services
+	if len(services) > 0 && !s.noDeps {
+		services = withDependencies(spec, services)
+	}
+	plan := pulls(spec, services, func(c pod.Container) string {
+		_, have := observed.Images[c.Image]
+		switch {
+		case s.pull == "always" || s.pull == "policy" && c.Pull == pod.PullAlways:
+			return "asked to pull"
+		case have || s.pull == "policy": // planner.Up pulls what is missing
+			return ""
+		case s.pull == "never":
+			missing = append(missing, errNotPulled(c))
+			return ""
+		}
+		return "not in the store"
+	})
+	if err := errors.Join(missing...); err != nil || plan.Empty() {
+		return false, err
+	}
+	if quiet && env.ui.Mode != ui.Quiet {
+		mode := env.ui.Mode
+		env.ui.Mode = ui.Quiet
+		defer func() { env.ui.Mode = mode }()
+	}
+	return true, env.execute(ctx, e.Project(spec.Name), plan, false)
+}

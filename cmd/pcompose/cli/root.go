@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/compose"
+)
+
+// global are the flags in front of the command.
+type global struct {
+	files, profiles, envFiles []string
+	name, dir                 string
+	parallel                  int
+	progress, ansi            string
+	dryRun, strict            bool
+	root, runRoot, runtime    string
+}
+
+// newRoot is the command line as a whole.
+func newRoot(env *Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pcompose",
+		Short: "Run Compose projects as pods",
+		Long:  "pcompose runs Compose projects as pods, without a daemon.\nIts commands, flags and output are those of docker compose.",
+		// Global flags stand in front of the command, as with docker compose: -f is another flag behind logs and rm.
+		TraverseChildren: true,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			env.command = cmd.CommandPath()
+			return env.settle()
+		},
+	}
+	root.SetFlagErrorFunc(explainFlag)
+	env.global.bind(root.Flags(), env)
+	root.PersistentFlags().BoolVar(&env.global.dryRun, "dry-run", false, "Print the plan instead of carrying it out")
+	root.AddCommand(
+		newUp(env, runUp), newDown(env, runDown), newCreate(env, runCreate), newStart(env, runStart), newStop(env, runStop),
+		newRestart(env, runRestart), newKill(env, runKill), newRm(env, runRm), newScale(env, runScale), newPlan(env, runPlan),
+		newPs(env, runPs), newLogs(env, runLogs), newExec(env, runExec), newTop(env, runTop), newWait(env, runWait),
+		newPort(env, runPort), newLs(env, runLs), newConfig(env, runConfig), newPull(env, runPull), newImages(env, runImages),
+		newVersion(env, runVersion), newPod(env), newVolume(env), newImage(env),
+	)
+	return root
+}
+
+// bind declares the global flags; the environment gives their defaults.
+func (g *global) bind(f *pflag.FlagSet, env *Env) {
+	f.SortFlags = false
+	f.StringArrayVarP(&g.files, "file", "f", nil, "Compose configuration files; - is standard input")
+	f.StringVarP(&g.name, "project-name", "p", "", "Project name")
+	f.StringArrayVar(&g.profiles, "profile", nil, "Profile to enable; * is all")
+	f.StringArrayVar(&g.envFiles, "env-file", nil, "Environment file to use instead of .env")
+	f.StringVar(&g.dir, "project-directory", "", "Working directory of the project (default: that of the first Compose file)")
+	f.IntVar(&g.parallel, "parallel", -1, "How many steps may run at once, -1 for all")
+	f.StringVar(&g.progress, "progress", "", "How progress is shown: auto, tty, plain, json, quiet")
+	f.StringVar(&g.ansi, "ansi", "", "When escape sequences are printed: auto, always, never")
+	f.BoolVar(&g.strict, "strict", false, "Fail where a key of the file would not be carried out, instead of warning")
+	f.StringVar(&g.root, "root", env.getenv("PCOMPOSE_ROOT"), "Where state and volumes are kept (PCOMPOSE_ROOT)")
+	f.StringVar(&g.runRoot, "runroot", env.getenv("PCOMPOSE_RUNROOT"), "Where what does not outlive a reboot is kept (PCOMPOSE_RUNROOT)")
+	f.StringVar(&g.runtime, "runtime", "", "OCI runtime, by name or path (default: containers.conf, else crun, else runc)")
+}
+
+// settle completes the global flags from the environment, checks them and makes the display.
+func (env *Env) settle() error {
+	g := &env.global
+	if limit := env.getenv("COMPOSE_PARALLEL_LIMIT"); g.parallel == -1 && limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil {
+			return fmt.Errorf("COMPOSE_PARALLEL_LIMIT is %q, which is not a number", limit)
+		}
+		g.parallel = n
+	}
+	if g.progress == "" {
+		g.progress = env.getenv("COMPOSE_PROGRESS")
+	}
+	if g.ansi == "" {
+		g.ansi = env.getenv("COMPOSE_ANSI")
+	}
+	if err := errors.Join(
+		oneOf("--progress", g.progress, string(ui.Auto), string(ui.TTY), string(ui.Plain), string(ui.JSON), string(ui.Quiet)),
+		oneOf("--ansi", g.ansi, string(ui.ANSIAuto), string(ui.ANSIAlways), string(ui.ANSINever)),
+	); err != nil {
+		return err
+	}
+	if g.name == "" {
+		g.name = env.getenv("COMPOSE_PROJECT_NAME")
+	}
+	if g.name != "" && !regexp.MustCompile("^[a-z0-9][a-z0-9_-]*$").MatchString(g.name) {
+		return fmt.Errorf("project name %q is not valid: it has lower case letters, digits, hyphens and underscores, and starts with a letter or digit", g.name)
+	}
+	env.ui = env.newUI()
+	return nil
+}
+
+// oneOf refuses values that a flag does not have; "" is its default.
+func oneOf(flag, value string, values ...string) error {
+	for _, v := range values {
+		if value == v || value == "" {
+			return nil
+		}
+	}
+	hint := ""
+	if near := compose.DidYouMean(value, values); near != "" {
+		hint = ", " + near
+	}
+	return fmt.Errorf("%s is one of %s, not %q%s", flag, strings.Join(values, ", "), value, hint)
+}
+
+// explainFlag adds the nearest flag to the error about an unknown one.
+func explainFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
+	}
+	name := strings.TrimLeft(unknown.GetSpecifiedName(), "-")
+	flag := "--" + name
+	if unknown.GetSpecifiedShortnames() != "" {
+		flag = "-" + name
+	}
+	if cmd.HasParent() && takes(cmd.Root().Flags(), name) {
+		return fmt.Errorf("flag %s of pcompose stands in front of the command: pcompose %s … %s", flag, flag, cmd.Name())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := compose.Nearest(name, names); near != "" && len(name) > 1 {
+		return fmt.Errorf("%s has no flag %s: did you mean --%s?", cmd.CommandPath(), flag, near)
+	}
+	return fmt.Errorf("%s has no flag %s: see `%s --help`", cmd.CommandPath(), flag, cmd.CommandPath())
+}
+
+// takes says whether a set has a flag of that name or letter.
+func takes(f *pflag.FlagSet, name string) bool {
+	return f.Lookup(name) != nil || len(name) == 1 && f.ShorthandLookup(name) != nil
+}
+
+// action is what a command does with the options read; tests put their own in its place.
+type action[O any] func(ctx context.Context, env *Env, opt *O) error
+
+// command makes a command that takes arguments and runs do with the options read, until a signal ends it.
+func command[O any](env *Env, use, short string, args *[]string, opt *O, do action[O]) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short,
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if args != nil {
+				*args = given
+			}
+			ctx, stop := env.interruptible(cmd.Context())
+			defer stop()
+			return do(ctx, env, opt)
+		},
+	}
+	if args == nil {
+		cmd.Args = cobra.NoArgs
+	}
+	cmd.Flags().SortFlags = false
+	return cmd
+}

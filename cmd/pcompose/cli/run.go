@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/execute"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// change is one change of a pod.
+type change struct {
+	name string
+	// want is what the pod should be, for what is looked at; nil for what it is remembered to be.
+	want *pod.Spec
+	// remember keeps want as what the pod is told to be, before anything is done.
+	remember bool
+	// beside says that something else is printed meanwhile, so that progress must not redraw.
+	beside bool
+	// before comes first under the lock; it may bring in what planning needs. nil is nothing.
+	before func(ctx context.Context, observed pod.Status) (changed bool, err error)
+	plan   func(pod.Status) (*planner.Plan, error)
+}
+
+// carryOut observes, plans and runs a change under the project's lock, and returns the plan. With --dry-run it
+// prints the plan and takes no lock, for that would be a change.
+func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*planner.Plan, error) {
+	project := e.Project(c.name)
+	if !env.global.dryRun {
+		unlock, err := project.Lock(ctx, func(holder string) {
+			env.ui.Say("waiting for %s, which works on project %s", holder, c.name)
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
+	observed, err := e.Observe(ctx, c.name, c.want)
+	if err != nil {
+		return nil, err
+	}
+	if c.before != nil && !env.global.dryRun {
+		changed, err := c.before(ctx, observed)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			if observed, err = e.Observe(ctx, c.name, c.want); err != nil {
+				return nil, err
+			}
+		}
+	}
+	plan, err := c.plan(observed)
+	if err != nil {
+		return nil, err
+	}
+	if env.global.dryRun {
+		return plan, env.ui.Plan(plan)
+	}
+	for _, note := range plan.Notes {
+		env.ui.Warn(note)
+	}
+	// A plan with nothing to do still remembers another folder or other files.
+	if c.remember && !(plan.Empty() && reflect.DeepEqual(observed.Spec, c.want)) {
+		if err := project.Remember(*c.want); err != nil {
+			return nil, err
+		}
+	}
+	return plan, env.execute(ctx, project, plan, c.beside)
+}
+
+// execute runs a plan and shows how it goes. An empty plan shows nothing.
+func (env *Env) execute(ctx context.Context, project *engine.Project, plan *planner.Plan, beside bool) error {
+	if plan.Empty() {
+		return nil
+	}
+	progress := env.ui.Progress(plan)
+	if beside {
+		progress = env.ui.Steps(plan)
+	}
+	defer progress.Close()
+	return execute.Run(ctx, plan, project, max(0, env.global.parallel), progress.Event)
+}
+
+// simple carries out a change of services that were named, of a project that may have no file any more.
+func (env *Env) simple(ctx context.Context, services []string, plan func(target, pod.Status) (*planner.Plan, error)) error {
+	t, err := env.target(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := env.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	_, err = env.carryOut(ctx, e, change{name: t.name, plan: func(observed pod.Status) (*planner.Plan, error) {
+		if err := t.checkServices(observed, services); err != nil {
+			return nil, err
+		}
+		return plan(t, observed)
+	}})
+	return err
+}
+
+// look observes the pod of the project a command is about, with the services named checked.
+func (env *Env) look(ctx context.Context, services []string) (*engine.Engine, target, pod.Status, error) {
+	t, err := env.target(ctx)
+	if err != nil {
+		return nil, t, pod.Status{}, err
+	}
+	e, err := env.open()
+	if err != nil {
+		return nil, t, pod.Status{}, err
+	}
+	observed, err := e.Observe(ctx, t.name, nil)
+	if err == nil {
+		err = t.checkServices(observed, services)
+	}
+	if err != nil {
+		e.Close()
+		return nil, t, pod.Status{}, err
+	}
+	return e, t, observed, nil
+}
+
+// running is the container of a service by its number, which must run.
+func running(observed pod.Status, service string, index int) (pod.ContainerStatus, error) {
+	c, err := find(observed, service, index)
+	if err == nil && c.Run.State != pod.StateRunning {
+		err = fmt.Errorf("container %q is not running: it is %s", c.Name, c.Run.State)
+	}
+	return c, err
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/planner/desired"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// selection are the flags that say what the pod should be and what may be replaced: those of up, create and plan.
+type selection struct {
+	services                                           []string
+	forceRecreate, noRecreate, recreateDeps, noDeps    bool
+	renewAnonymous, removeOrphans, ignoreOrphans, wait bool
+	noStart                                            bool
+	pull                                               string
+	grace                                              *time.Duration
+	scale                                              map[string]int
+}
+
+func (s *selection) bind(f *pflag.FlagSet, env *Env) {
+	f.BoolVar(&s.forceRecreate, "force-recreate", false, "Recreate containers even if nothing changed")
+	f.BoolVar(&s.noRecreate, "no-recreate", false, "Keep containers that exist, even if something changed")
+	f.BoolVar(&s.recreateDeps, "always-recreate-deps", false, "Recreate the containers depended on too")
+	f.BoolVarP(&s.renewAnonymous, "renew-anon-volumes", "V", false, "Make anonymous volumes anew instead of taking them over")
+	f.BoolVar(&s.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Remove containers of services the file does not have")
+	f.StringVar(&s.pull, "pull", "policy", "Pull images before running: always, missing, never, policy (what the file says)")
+	f.VarP(&seconds{&s.grace}, "timeout", "t", "Seconds a container has to stop before it is killed")
+	scaleFlag(f, &s.scale)
+	s.ignoreOrphans = isTrue(env.getenv("COMPOSE_IGNORE_ORPHANS"))
+}
+
+func (s *selection) check() error {
+	switch {
+	case s.forceRecreate && s.noRecreate:
+		return errors.New("--force-recreate and --no-recreate contradict each other")
+	case s.removeOrphans && s.ignoreOrphans:
+		return errors.New("--remove-orphans and COMPOSE_IGNORE_ORPHANS contradict each other")
+	}
+	return oneOf("--pull", s.pull, "always", "missing", "never", "policy")
+}
+
+// options are what planner.Up is asked for.
+func (s *selection) options() planner.UpOptions {
+	opt := planner.UpOptions{
+		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
+		RemoveOrphans: s.removeOrphans, Wait: s.wait, Grace: s.grace,
+	}
+	switch {
+	case s.forceRecreate:
+		opt.Recreate = planner.RecreateAll
+	case s.noRecreate:
+		opt.Recreate = planner.RecreateNone
+	}
+	return opt
+}
+
+type upOptions struct {
+	selection
+	detach                         bool
+	waitTimeout                    time.Duration
+	quietPull                      bool
+	abortOnExit, abortOnFailure    bool
+	exitCodeFrom                   string
+	noPrefix, noColour, timestamps bool
+	attach, noAttach               []string
+	attachDependencies             bool
+}
+
+func newUp(env *Env, run action[upOptions]) *cobra.Command {
+	opt := &upOptions{}
+	seconds := 0
+	cmd := &cobra.Command{
+		Use: "up [OPTIONS] [SERVICE...]", Short: "Create and start containers",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opt.services, opt.waitTimeout = args, time.Duration(seconds)*time.Second
+			if err := opt.check(); err != nil {
+				return err
+			}
+			// up takes signals itself: they mean another thing while it shows logs.
+			return run(cmd.Context(), env, opt)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVarP(&opt.detach, "detach", "d", false, "Run in the background")
+	f.BoolVar(&opt.wait, "wait", false, "Wait for services to be running or healthy; implies -d")
+	f.IntVar(&seconds, "wait-timeout", 0, "Seconds to wait at most; 0 is no bound")
+	f.BoolVar(&opt.noStart, "no-start", false, "Create the containers, start none")
+	opt.selection.bind(f, env)
+	f.BoolVar(&opt.noDeps, "no-deps", false, "Leave out what the named services depend on")
+	f.BoolVar(&opt.quietPull, "quiet-pull", false, "Pull without showing progress")
+	f.BoolVar(&opt.abortOnExit, "abort-on-container-exit", false, "Stop all containers when one exits")
+	f.BoolVar(&opt.abortOnFailure, "abort-on-container-failure", false, "Stop all containers when one exits with a failure")
+	f.StringVar(&opt.exitCodeFrom, "exit-code-from", "", "Return the exit code of this service's container; implies --abort-on-container-exit")
+	f.StringArrayVar(&opt.attach, "attach", nil, "Show the logs of these services only")
+	f.StringArrayVar(&opt.noAttach, "no-attach", nil, "Do not show the logs of these services")
+	f.BoolVar(&opt.attachDependencies, "attach-dependencies", false, "Show the logs of the services depended on too")
+	f.BoolVar(&opt.noPrefix, "no-log-prefix", false, "Leave out the container's name in front of each line")
+	f.BoolVar(&opt.noColour, "no-color", false, "Print without colours")
+	f.BoolVar(&opt.timestamps, "timestamps", false, "Show the time of each line")
+	return cmd
+}
+
+func (o *upOptions) check() error {
+	o.abortOnExit = o.abortOnExit || o.exitCodeFrom != ""
+	aborts := o.abortOnExit || o.abortOnFailure
+	o.detach = o.detach || o.wait
+	switch {
+	case o.abortOnExit && o.abortOnFailure:
+		return errors.New("--abort-on-container-exit and --abort-on-container-failure contradict each other")
+	case o.detach && (aborts || len(o.attach) > 0 || o.attachDependencies):
+		return errors.New("-d and --wait show no logs: they go with none of --attach, --attach-dependencies, --abort-on-container-exit, --abort-on-container-failure, --exit-code-from")
+	case o.noStart && (o.wait || aborts):
+		return errors.New("--no-start starts nothing to wait for")
+	}
+	return o.selection.check()
+}
+
+func runUp(ctx context.Context, env *Env, opt *upOptions) error {
+	begun := env.now()
+	planning, stop := env.interruptible(ctx)
+	defer stop()
+	project, spec, err := env.pod(planning, opt.services, desired.Options{Scale: opt.scale})
+	if err != nil {
+		return err
+	}
+	if s := opt.exitCodeFrom; s != "" && !has(spec, s) {
+		return fmt.Errorf("--exit-code-from: no such service: %q", s)
+	}
+	e, err := env.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if opt.waitTimeout > 0 {
+		var cancel context.CancelFunc
+		planning, cancel = context.WithTimeoutCause(planning, opt.waitTimeout, fmt.Errorf("timed out after %s of waiting", opt.waitTimeout))
+		defer cancel()
+	}
+	plan, err := env.bringUp(planning, e, spec, &opt.selection, opt.quietPull)
+	if err != nil || env.global.dryRun {
+		return err
+	}
+	if plan.Empty() && env.ui.Mode == "tty" {
+		env.sayRunning(planning, e, spec, opt.services)
+	}
+	stop()
+	if opt.detach || opt.noStart {
+		return nil
+	}
+	return follow(ctx, env, e, newAttachment(opt, project, spec, begun))
+}
+
+// bringUp carries out the plan that makes the pod what spec says.
+func (env *Env) bringUp(ctx context.Context, e *engine.Engine, spec pod.Spec, s *selection, quietPull bool) (*planner.Plan, error) {
+	return env.carryOut(ctx, e, change{
+		name: spec.Name, want: &spec, remember: true,
+		before: func(ctx context.Context, observed pod.Status) (bool, error) {
+			return env.prepull(ctx, e, spec, observed, s, quietPull)
+		},
+		plan: func(observed pod.Status) (*planner.Plan, error) {
+			plan, err := planner.Up(spec, observed, s.options())
+			if err == nil && s.ignoreOrphans {
+				plan.Notes = nil
+			}
+			return plan, err
+		},
+	})
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+type versionOptions struct {
+	short  bool
+	format string
+}
+
+func newVersion(env *Env, run action[versionOptions]) *cobra.Command {
+	opt := &versionOptions{}
+	cmd := command(env, "version [OPTIONS]", "Show the pcompose version information", nil, opt, run)
+	cmd.Flags().BoolVar(&opt.short, "short", false, "Show the version number only")
+	cmd.Flags().StringVarP(&opt.format, "format", "f", "pretty", "Format: pretty, json")
+	return cmd
+}
+
+func runVersion(_ context.Context, env *Env, opt *versionOptions) error {
+	if err := oneOf("--format", opt.format, "pretty", "json"); err != nil {
+		return err
+	}
+	v := env.build
+	if v.Version == "" {
+		v.Version = moduleVersion()
+	}
+	switch {
+	case opt.short:
+		env.ui.Line("%s", strings.TrimPrefix(v.Version, "v"))
+	case opt.format == "json":
+		return env.ui.JSONLine(map[string]string{"version": v.Version, "commit": v.Commit, "date": v.Date})
+	default:
+		env.ui.Line("pcompose version %s", v.Version)
+	}
+	return nil
+}
+
+// moduleVersion is what the go command knows, of a build by `go install`.
+func moduleVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,43 @@
+// Command pcompose runs Compose projects as pods.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/cli"
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/pod/supervisor"
+)
+
+// What was built; the Makefile sets them.
+var version, commit, date string
+
+func main() { os.Exit(run()) }
+
+// run is the program; it returns the exit code.
+func run() int {
+	// Unpacking a layer re-executes this program, by another argv[0].
+	if reexec.Init() {
+		return 0
+	}
+	if len(os.Args) == 3 && os.Args[1] == engine.SupervisorCommand {
+		if err := supervisor.Main(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	streams := cli.Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Signals: signals, Default: func() { signal.Reset(syscall.SIGINT, syscall.SIGTERM) },
+	}
+	return cli.Run(context.Background(), os.Args[1:], streams, os.Environ(), cli.Build{Version: version, Commit: commit, Date: date})
+}
