@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,7 +107,8 @@ func (p *Process) Wait() (int, error) {
 // Done is closed when Wait has an answer.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// PID of the command in the caller's PID namespace; 0 while it is not known yet.
+// PID of the command in the caller's PID namespace; 0 while it is not known yet (runc says it only after the command has
+// begun) and after the end.
 func (p *Process) PID() int {
 	text, err := os.ReadFile(p.pidFile)
 	if err != nil {
@@ -135,39 +138,49 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// KillBelow kills every descendant of a process and leaves the process itself; it says how many. The tree is stopped
-// from the top, so that no parent forks another child or reaps one (and frees its pid) while it is read, and killed from
-// the bottom. root must be a process that nobody reaps meanwhile.
+// KillBelow kills every descendant of a process and leaves the process itself; it says how many. The tree is stopped from
+// the top and killed from the bottom: a stopped parent forks no further child, and reaps none, so that no pid in the
+// list can be another process by the time it is killed. root must be a process that nobody reaps meanwhile.
 func KillBelow(root int) int {
-	var tree []int
-	seen := map[int]bool{root: true}
-	unix.Kill(root, unix.SIGSTOP)
-	// SIGSTOP takes effect a moment later than kill(2) returns: a fork may still slip through, so look until
-	// nothing new turns up.
-	for {
-		before := len(tree)
-		for i := -1; i < len(tree); i++ {
-			parent := root
-			if i >= 0 {
-				parent = tree[i]
-			}
-			for _, pid := range children(parent) {
-				if !seen[pid] {
-					seen[pid] = true
-					unix.Kill(pid, unix.SIGSTOP)
-					tree = append(tree, pid)
-				}
-			}
-		}
-		if len(tree) == before {
-			break
-		}
+	tree := []int{root}
+	for i := 0; i < len(tree); i++ {
+		stop(tree[i])
+		tree = append(tree, children(tree[i])...)
 	}
-	for i := len(tree) - 1; i >= 0; i-- {
+	for i := len(tree) - 1; i > 0; i-- {
 		unix.Kill(tree[i], unix.SIGKILL)
 	}
 	unix.Kill(root, unix.SIGCONT)
-	return len(tree)
+	return len(tree) - 1
+}
+
+// stop sends SIGSTOP and sees it take effect in every thread: kill(2) returns before, and a fork may slip through
+// between. A thread in an uninterruptible sleep is not waited for beyond 50 ms; it comes out of it into a SIGKILL.
+func stop(pid int) {
+	if unix.Kill(pid, unix.SIGSTOP) != nil {
+		return
+	}
+	for range 250 {
+		if stopped(pid) {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// stopped says whether no thread of a process runs: each is stopped, dead or gone.
+func stopped(pid int) bool {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, _ := os.ReadDir(dir)
+	for _, thread := range threads {
+		text, err := os.ReadFile(dir + "/" + thread.Name() + "/stat")
+		// The state follows the command's closing parenthesis (proc(5)).
+		state := bytes.LastIndexByte(text, ')') + 2
+		if err == nil && state < len(text) && !strings.ContainsRune("TtZX", rune(text[state])) {
+			return false
+		}
+	}
+	return true
 }
 
 // children are those of all threads of a process: a child belongs to the thread that forked it (proc(5)).

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,9 @@ type Config struct {
 // Program is a Runtime that runs a program for each operation: two for a container's create and start, nothing stays.
 type Program struct {
 	cfg Config
+	// creating holds the ids of creates at work: runc 1.1, run twice at once for one id, lets the loser remove the
+	// winner's state.
+	creating sync.Map
 }
 
 var _ Runtime = (*Program)(nil)
@@ -62,6 +66,10 @@ func (r *Program) Create(ctx context.Context, o CreateOptions) (Created, error) 
 }
 
 func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) {
+	if _, busy := r.creating.LoadOrStore(o.ID, true); busy {
+		return Created{}, ErrExists
+	}
+	defer r.creating.Delete(o.ID)
 	if r.known(o.ID) {
 		return Created{}, ErrExists
 	}

@@ -4,7 +4,9 @@
 // The interface mirrors the operations of the runtime specification (opencontainers/runtime-spec, runtime.md);
 // Program drives crun, runc, youki, or any program with runc's command line. A container's first process is never a
 // child of the program that made it, nor of the caller: it belongs to the nearest subreaper (prctl(2)
-// PR_SET_CHILD_SUBREAPER), who reaps it and so learns its exit code. Nothing here waits for it.
+// PR_SET_CHILD_SUBREAPER), who reaps it and so learns its exit code. Nothing here waits for it. The subreaper must reap
+// strangers too (wait4(-1)): a killed exec leaves zombies of the runtime's helpers inside the container's PID namespace,
+// and until they are reaped the container's first process cannot die (pid_namespaces(7)).
 package runtime
 
 import (

@@ -24,7 +24,8 @@ import (
 // The command is config.json's process.args with its env and cwd. A file of that name in the bundle's root file system
 // is preferred, else the host's is run. A created process is a /bin/sh that waits on a pipe and then execs the command, so
 // the pid of Create is the pid of the command. It is a child of the calling process, which reaps it with wait4(pid) as a
-// subreaper would. Exec ends with its container, when Delete forces it, only by KillBelow: see Kill.
+// subreaper would. Unlike a real container's, processes below the first one outlive it unless Kill with all or Delete with
+// force ends them.
 type Fake struct {
 	// Fail, where not nil, is asked before each operation ("create", "start", "kill", "delete", "state", "exec", "pause",
 	// "resume"); its error is returned in place of the operation.

@@ -148,6 +148,7 @@ func (f *Fake) Exec(ctx context.Context, o runtime.ExecOptions) (*runtime.Proces
 		defer slave.Close()
 	}
 	if err != nil {
+		os.RemoveAll(dir)
 		return nil, wrap("exec", o.ID, err)
 	}
 	explain := func(code int) (int, error) {
@@ -159,6 +160,7 @@ func (f *Fake) Exec(ctx context.Context, o runtime.ExecOptions) (*runtime.Proces
 	}
 	p, err := runtime.Attach(ctx, cmd, runtime.Attachment{Console: console, PIDFile: pidFile, Explain: explain})
 	if err != nil {
+		os.RemoveAll(dir)
 		return nil, wrap("exec", o.ID, err)
 	}
 	c.execs = append(c.execs, p)

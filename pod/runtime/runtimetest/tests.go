@@ -225,8 +225,10 @@ func execTree(f *fixture) {
 	if line := out.line(f); line != "ready" {
 		f.Fatalf("said %q", line)
 	}
-	if p.PID() <= 0 {
-		f.Errorf("pid is %d", p.PID())
+	for begun := time.Now(); p.PID() <= 0; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			f.Fatal("its pid does not become known")
+		}
 	}
 	f.must(p.Kill())
 	if code, err := f.wait(p); code != 137 || err != nil {
@@ -282,4 +284,50 @@ func createCancelled(f *fixture) {
 	if code := f.reap(made.PID).ExitStatus(); code != 3 {
 		f.Fatalf("exit code %d", code)
 	}
+}
+
+// execKilledEarly: at whatever moment of its birth an exec is killed, it ends at once with 137 and the container lives.
+func execKilledEarly(f *fixture) {
+	pid, out := f.run("/probe", "term")
+	out.line(f)
+	defer f.reapStrangers(pid)
+	for after := time.Duration(0); after < 30*time.Millisecond; after += 2 * time.Millisecond {
+		p, err := f.r.Exec(f.Context(), runtime.ExecOptions{ID: f.id, Process: process(false, "/probe", "sleep")})
+		f.must(err)
+		select {
+		case <-p.Done():
+		case <-time.After(after):
+		}
+		f.must(p.Kill())
+		if code, err := f.wait(p); code != 137 || err != nil {
+			f.Errorf("killed after %v: ended with %d, %v", after, code, err)
+		}
+	}
+	f.wantStatus(runtime.Running)
+}
+
+// createRace: of several creates at once one wins, and the others know that they lost.
+func createRace(f *fixture) {
+	o := f.bundle(false, "/probe", "exit", "0")
+	o.PIDFile = ""
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := f.r.Create(f.Context(), o)
+			errs <- err
+		}()
+	}
+	won := 0
+	for range 4 {
+		switch err := <-errs; {
+		case err == nil:
+			won++
+		case !errors.Is(err, runtime.ErrExists):
+			f.Errorf("the loser is told %v", err)
+		}
+	}
+	if won != 1 {
+		f.Errorf("%d creates won", won)
+	}
+	f.must(f.r.Start(f.Context(), f.id))
 }
