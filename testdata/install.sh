@@ -17,6 +17,7 @@ mount mount
 to_test='
 runc runc
 newuidmap uidmap
+catatonit catatonit
 nft nftables
 ip iproute2
 mmdebstrap mmdebstrap

@@ -19,7 +19,7 @@ ours='pct|pcompose'
     find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' -printf '%h %l\n' 2> /dev/null | sed -nE 's#^/proc/([0-9]+) .*/pcompose( \(deleted\))?$#\1#p' || true
     grep -lE "/[^/]*($ours)" /proc/[0-9]*/cgroup 2> /dev/null | cut -d/ -f3 || true
   } | sort -u | while read -r pid; do
-    echo "process $pid $(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline" | cut -c1-120 || true)"
+    echo "process $pid $(sed -n '$s/.*://p' "/proc/$pid/cgroup" 2> /dev/null) $(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline" | cut -c1-120 || true)"
   done
   for place in /run /tmp /var/tmp /var/lib /dev/shm; do
     find "$place" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex ".*/($ours)[^/]*" -printf 'file %p\n'

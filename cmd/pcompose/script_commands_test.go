@@ -211,15 +211,17 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(out))
 }
 
-func ownDirs(ts *testscript.TestScript) []string {
-	return []string{ts.Getenv("PCOMPOSE_RUNROOT"), filepath.Join(ts.Getenv("PCOMPOSE_ROOT"), "projects")}
+// ownMachine is what the script has on the machine, files among it.
+func ownMachine(ts *testscript.TestScript) ([]string, error) {
+	runRoot, root := ts.Getenv("PCOMPOSE_RUNROOT"), ts.Getenv("PCOMPOSE_ROOT")
+	return machine(ownNames(ts.Getenv("PROJECT"), runRoot, root), runRoot, filepath.Join(root, "projects"))
 }
 
 const snapshotFile = ".snapshot"
 
 func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, !neg && len(args) == 0, "snapshot")
-	now, err := machine(ownDirs(ts)...)
+	now, err := ownMachine(ts)
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), snapshotFile), []byte(strings.Join(now, "\n")), 0o644))
 }
@@ -231,7 +233,7 @@ func cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
 	// What others have on the machine comes and goes: a difference counts when it stays.
 	var diff []string
 	for range 20 {
-		now, err := machine(ownDirs(ts)...)
+		now, err := ownMachine(ts)
 		ts.Check(err)
 		if diff = differences(strings.Split(string(before), "\n"), now); len(diff) == 0 {
 			return

@@ -15,7 +15,11 @@ if [ "$(id -u)" != 0 ]; then
 fi
 images=$(mktemp -d)
 # However this ends, nothing of it stays.
-trap 'rm -rf "$images"; "$pcompose" down -v -t 1 > /dev/null 2>&1 || true' EXIT
+end() {
+  rm -rf "$images"
+  "$pcompose" down -v -t 1 && "$pcompose" image rm localhost/quickstart-web localhost/quickstart-store
+}
+trap 'end > /dev/null 2>&1 || true' EXIT
 say "go run ./images  # two static programs, an image from scratch each"
 go run ./images "$images"
 run "$pcompose" image load -i "$images/store.tar"
