@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/engine"
 )
@@ -90,6 +92,10 @@ func Run(ctx context.Context, args []string, streams Streams, environ []string, 
 		root.SetOut(streams.Out)
 		root.SetErr(streams.Err)
 		err = root.ExecuteContext(ctx)
+		// A flag in front of the command is met before there is a command to explain it.
+		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && err == error(unknown) {
+			err = explainFlag(root, err)
+		}
 	}
 	return env.end(err)
 }

@@ -69,8 +69,8 @@ func runExec(ctx context.Context, env *Env, opt *execOptions) error {
 		exec.Stdin = null
 	}
 	code, err := e.Project(t.name).Exec(ctx, c.Name, exec)
-	if err == nil && code != 0 {
-		return exit{code: code}
+	if code != 0 {
+		return exit{code, err} // a command that cannot be run has a code too: 126, 127
 	}
 	return err
 }

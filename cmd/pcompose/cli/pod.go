@@ -14,13 +14,16 @@ import (
 )
 
 func newPod(env *Env) *cobra.Command {
-	cmd := &cobra.Command{Use: "pod", Short: "Look at pods", Args: cobra.NoArgs, RunE: needsCommand}
+	cmd := &cobra.Command{Use: "pod", Short: "Look at pods", Args: cobra.ArbitraryArgs, RunE: needsCommand}
 	cmd.AddCommand(newPodLs(env, runPodLs), newPodInspect(env, runPodInspect))
 	return cmd
 }
 
 // needsCommand is what a command that only holds others does.
-func needsCommand(cmd *cobra.Command, _ []string) error {
+func needsCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args)
+	}
 	var names []string
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())

@@ -35,6 +35,9 @@ func newRoot(env *Env) *cobra.Command {
 		TraverseChildren: true,
 		SilenceErrors:    true,
 		SilenceUsage:     true,
+		Version:          env.build.version(),
+		Args:             cobra.ArbitraryArgs,
+		RunE:             unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			env.command = cmd.CommandPath()
 			return env.settle()
@@ -136,6 +139,22 @@ func explainFlag(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%s has no flag %s: did you mean --%s?", cmd.CommandPath(), flag, near)
 	}
 	return fmt.Errorf("%s has no flag %s: see `%s --help`", cmd.CommandPath(), flag, cmd.CommandPath())
+}
+
+// unknownCommand is what runs where no command was named, or one that there is not.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, append(c.Aliases, c.Name())...)
+	}
+	hint := fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+	if near := compose.DidYouMean(args[0], names); near != "" {
+		hint = near
+	}
+	return fmt.Errorf("%s has no command %q: %s", cmd.CommandPath(), args[0], hint)
 }
 
 // takes says whether a set has a flag of that name or letter.

@@ -77,10 +77,11 @@ func (env *Env) execute(ctx context.Context, project *engine.Project, plan *plan
 	if plan.Empty() {
 		return nil
 	}
-	progress := env.ui.Progress(plan)
+	show := env.ui.Progress
 	if beside {
-		progress = env.ui.Steps(plan)
+		show = env.ui.Steps
 	}
+	progress := show(plan)
 	defer progress.Close()
 	return execute.Run(ctx, plan, project, max(0, env.global.parallel), progress.Event)
 }

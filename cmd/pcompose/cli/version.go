@@ -26,9 +26,7 @@ func runVersion(_ context.Context, env *Env, opt *versionOptions) error {
 		return err
 	}
 	v := env.build
-	if v.Version == "" {
-		v.Version = moduleVersion()
-	}
+	v.Version = v.version()
 	switch {
 	case opt.short:
 		env.ui.Line("%s", strings.TrimPrefix(v.Version, "v"))
@@ -40,8 +38,11 @@ func runVersion(_ context.Context, env *Env, opt *versionOptions) error {
 	return nil
 }
 
-// moduleVersion is what the go command knows, of a build by `go install`.
-func moduleVersion() string {
+// version is what was built: as the Makefile says, else as the go command knows it, of a build by `go install`.
+func (b Build) version() string {
+	if b.Version != "" {
+		return b.Version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return "devel"

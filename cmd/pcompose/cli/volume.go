@@ -15,7 +15,7 @@ import (
 )
 
 func newVolume(env *Env) *cobra.Command {
-	cmd := &cobra.Command{Use: "volume", Short: "Manage volumes", Args: cobra.NoArgs, RunE: needsCommand}
+	cmd := &cobra.Command{Use: "volume", Short: "Manage volumes", Args: cobra.ArbitraryArgs, RunE: needsCommand}
 	cmd.AddCommand(newVolumeLs(env, runVolumeLs), newVolumeInspect(env, runVolumeInspect), newVolumeCreate(env, runVolumeCreate),
 		newVolumeRm(env, runVolumeRm), newVolumePrune(env, runVolumePrune))
 	return cmd

@@ -28,6 +28,9 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 	case planner.CreateVolume, planner.CreateSandbox:
 		return "Creating", "Created"
 	case planner.PublishPorts:
+		if len(a.Ports) == 0 {
+			return "Unpublishing", "Unpublished"
+		}
 		return "Publishing", "Published"
 	case planner.UpdateContainer:
 		return "Updating", "Updated"
@@ -73,11 +76,13 @@ func reason(step planner.Step, replaces bool) string {
 		}
 	}
 	switch step.Why {
-	case "does not exist", "not in the store", "created", "not running", "not started yet":
+	case "does not exist", "not in the store", "created", "not started yet":
 		return ""
 	}
-	if strings.HasPrefix(step.Why, "asked ") || strings.HasPrefix(step.Why, "dependents need ") {
-		return ""
+	for _, dull := range []string{"asked ", "dependents need ", "not running"} {
+		if strings.HasPrefix(step.Why, dull) {
+			return ""
+		}
 	}
 	return step.Why
 }

@@ -1,0 +1,276 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/planner"
+)
+
+// testEnv is an environment without a world: variables only, a fixed clock and buffers.
+func testEnv(vars map[string]string) (*Env, *bytes.Buffer, *bytes.Buffer) {
+	var out, err bytes.Buffer
+	now := func() time.Time { return time.Unix(1700000000, 0) }
+	env := &Env{vars: vars, dir: "/nowhere", now: now}
+	env.ui = &ui.UI{In: strings.NewReader(""), Out: ui.Output{Writer: &out}, Err: ui.Output{Writer: &err}, Mode: ui.Plain, Now: now}
+	return env, &out, &err
+}
+
+// parse runs a command line with a run that only keeps the options.
+func parse[O any](env *Env, build func(*Env, action[O]) *cobra.Command, args ...string) (*O, error) {
+	var got *O
+	cmd := build(env, func(_ context.Context, _ *Env, opt *O) error {
+		got = opt
+		return nil
+	})
+	root := &cobra.Command{Use: "pcompose", SilenceErrors: true, SilenceUsage: true}
+	root.SetFlagErrorFunc(explainFlag)
+	env.global.bind(root.Flags(), env)
+	root.AddCommand(cmd)
+	root.SetArgs(append([]string{cmd.Name()}, args...))
+	return got, root.ExecuteContext(context.Background())
+}
+
+func line(s string) []string { return strings.Fields(s) }
+
+func TestParseUp(t *testing.T) {
+	env, _, _ := testEnv(map[string]string{"COMPOSE_REMOVE_ORPHANS": "1"})
+	got, err := parse(env, newUp, line("-d --wait-timeout 5 --pull always -t 3 --scale web=2 --scale db=0 -V --no-deps web db")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grace := 3 * time.Second
+	want := &upOptions{
+		selection: selection{
+			services: []string{"web", "db"}, renewAnonymous: true, removeOrphans: true, pull: "always", noDeps: true,
+			grace: &grace, scale: map[string]int{"web": 2, "db": 0},
+		},
+		detach: true, waitTimeout: 5 * time.Second,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	opt := got.options()
+	if !opt.OnlyNamed || !opt.RenewAnonymous || !opt.RemoveOrphans || opt.Recreate != planner.RecreateChanged || *opt.Grace != grace {
+		t.Errorf("got %+v", opt)
+	}
+}
+
+func TestParseUpImplies(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	got, err := parse(env, newUp, "--exit-code-from", "tests")
+	if err != nil || !got.abortOnExit {
+		t.Errorf("--exit-code-from does not abort on exit: %+v, %v", got, err)
+	}
+	got, err = parse(env, newUp, "--wait")
+	if err != nil || !got.detach || !got.options().Wait {
+		t.Errorf("--wait does not detach: %+v, %v", got, err)
+	}
+	got, err = parse(env, newUp)
+	if err != nil || got.options().Services != nil {
+		t.Errorf("no services are not all services: %+v, %v", got, err)
+	}
+}
+
+func TestParseUpRefuses(t *testing.T) {
+	for args, want := range map[string]string{
+		"--force-recreate --no-recreate":                         "contradict",
+		"-d --abort-on-container-exit":                           "show no logs",
+		"--abort-on-container-exit --abort-on-container-failure": "contradict",
+		"--pull allways":                                         `did you mean "always"?`,
+		"--no-start --wait":                                      "starts nothing",
+		"--scale web":                                            "SERVICE=NUM",
+		"-t soon":                                                "seconds",
+		"--detatch":                                              "did you mean --detach?",
+		"-p name":                                                "stands in front of the command",
+	} {
+		env, _, _ := testEnv(nil)
+		if got, err := parse(env, newUp, line(args)...); err == nil || got != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestParseDown(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	got, err := parse(env, newDown, line("-v -t 0 --rmi local --remove-orphans web")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grace := time.Duration(0)
+	if want := (&downOptions{services: []string{"web"}, volumes: true, removeOrphans: true, images: "local", grace: &grace}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	if got, _ := parse(env, newDown); got.grace != nil {
+		t.Errorf("a grace nobody gave is %v", got.grace)
+	}
+}
+
+func TestParseLogs(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	got, err := parse(env, newLogs, line("-f -n 5 --since 10m --until 2026-01-02T03:04:05Z -t --no-log-prefix --no-color --index 2 web")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &logsOptions{
+		services: []string{"web"}, follow: true, tail: 5, since: env.now().Add(-10 * time.Minute), until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		timestamps: true, noPrefix: true, noColour: true, index: 2,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for args, tail := range map[string]int{"": -1, "--tail all": -1, "--tail=0": 0} {
+		if got, err := parse(env, newLogs, line(args)...); err != nil || got.tail != tail {
+			t.Errorf("%q: got %+v, %v", args, got, err)
+		}
+	}
+	if _, err := parse(env, newLogs, "--since", "yesterday"); err == nil || !strings.Contains(err.Error(), "neither a time") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestParseExec(t *testing.T) {
+	env, _, _ := testEnv(map[string]string{"FROM": "caller"})
+	got, err := parse(env, newExec, line("-T -u 33:33 -e A=b=c -e FROM -e UNSET --index 2 web ls -la -T")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.noTTY || got.user != "33:33" || got.index != 2 || strings.Join(got.args, " ") != "web ls -la -T" {
+		t.Errorf("got %+v", got)
+	}
+	if pairs := env.pairs(got.env); !reflect.DeepEqual(pairs, map[string]string{"A": "b=c", "FROM": "caller"}) {
+		t.Errorf("got %v", pairs)
+	}
+	if got, err := parse(env, newExec, line("--no-TTY web ls")...); err != nil || !got.noTTY {
+		t.Errorf("--no-TTY: got %+v, %v", got, err)
+	}
+}
+
+func TestParsePs(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	got, err := parse(env, newPs, line("-a -q --services --format json --status running --filter status=exited --no-trunc web")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states, err := got.wanted()
+	if err != nil || !reflect.DeepEqual(states, []string{"running", "exited"}) || !got.all || !got.quiet || !got.services || !got.noTrunc || got.args[0] != "web" {
+		t.Errorf("got %+v, %v, %v", got, states, err)
+	}
+	got, _ = parse(env, newPs, line("--status runing")...)
+	if _, err := got.wanted(); err == nil || !strings.Contains(err.Error(), `did you mean "running"?`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestParseRest reads one line of every command that has nothing more to say.
+func TestParseRest(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	check := func(name string, got any, err error, want any) {
+		t.Helper()
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, %v\nwant %+v", name, got, err, want)
+		}
+	}
+	start, err := parse(env, newStart, line("--wait --wait-timeout 4 a b")...)
+	check("start", start, err, &startOptions{services: []string{"a", "b"}, wait: true, waitTimeout: 4})
+	restart, err := parse(env, newRestart, line("--no-deps a")...)
+	check("restart", restart, err, &restartOptions{services: []string{"a"}, noDeps: true})
+	kill, err := parse(env, newKill, line("-s TERM")...)
+	check("kill", kill, err, &killOptions{services: []string{}, signal: "TERM"})
+	rm, err := parse(env, newRm, line("-fsv a")...)
+	check("rm", rm, err, &rmOptions{services: []string{"a"}, force: true, stop: true, volumes: true})
+	pull, err := parse(env, newPull, line("-q --policy missing --ignore-pull-failures --include-deps a")...)
+	check("pull", pull, err, &pullOptions{services: []string{"a"}, quiet: true, policy: "missing", ignoreFailures: true, withDepends: true})
+	port, err := parse(env, newPort, line("--protocol udp --index 2 a 53")...)
+	check("port", port, err, &portOptions{args: []string{"a", "53"}, protocol: "udp", index: 2})
+	ls, err := parse(env, newLs, line("-aq --filter name=x --format json")...)
+	check("ls", ls, err, &lsOptions{all: true, quiet: true, filters: []string{"name=x"}, format: "json"})
+	wait, err := parse(env, newWait, line("--down-project a")...)
+	check("wait", wait, err, &waitOptions{services: []string{"a"}, downProject: true})
+	version, err := parse(env, newVersion, line("--short -f json")...)
+	check("version", version, err, &versionOptions{short: true, format: "json"})
+	images, err := parse(env, newImages, line("-q a")...)
+	check("images", images, err, &imagesOptions{services: []string{"a"}, quiet: true, format: "table"})
+	scale, err := parse(env, newScale, line("--no-deps a=2")...)
+	check("scale", scale.args, err, []string{"a=2"})
+	plan, err := parse(env, newPlan, line("--format json --force-recreate a")...)
+	check("plan", []any{plan.format, plan.forceRecreate, plan.services}, err, []any{"json", true, []string{"a"}})
+	create, err := parse(env, newCreate, line("--no-recreate a")...)
+	check("create", []any{create.noStart, create.noRecreate, create.services}, err, []any{true, true, []string{"a"}})
+	config, err := parse(env, newConfig, line("--hash * -o out -q --services")...)
+	check("config", config, err, &configOptions{services: []string{}, hash: "*", output: "out", quiet: true, listServices: true, format: "yaml"})
+}
+
+func TestSignalName(t *testing.T) {
+	for given, want := range map[string]string{"SIGTERM": "SIGTERM", "term": "SIGTERM", "15": "SIGTERM", "9": "SIGKILL", "35": "35"} {
+		if got, err := signalName(given); err != nil || got != want {
+			t.Errorf("%s: got %q, %v", given, got, err)
+		}
+	}
+	if _, err := signalName("SIGNOPE"); err == nil {
+		t.Error("SIGNOPE is no signal")
+	}
+}
+
+// TestRun runs command lines that fail before anything is looked at, as main does.
+func TestRun(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		vars []string
+		code int
+		want string
+	}{
+		{"pss", nil, 1, `pcompose has no command "pss": did you mean "ps"?`},
+		{"volume lss", nil, 1, `pcompose volume has no command "lss": did you mean "ls"?`},
+		{"--progres x ps", nil, 1, "pcompose has no flag --progres: did you mean --progress?"},
+		{"--ansi sometimes ps", nil, 1, "--ansi is one of auto, always, never"},
+		{"-p Upper ps", nil, 1, `project name "Upper" is not valid`},
+		{"ps", []string{"COMPOSE_PROGRESS=fancy"}, 1, "--progress is one of"},
+		{"ps", []string{"COMPOSE_PARALLEL_LIMIT=many"}, 1, "not a number"},
+		{"exec web", nil, 1, "exec needs a service and a command"},
+		{"version --short", nil, 0, ""},
+	} {
+		dir := t.TempDir()
+		out, err := os.Create(dir + "/out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := Run(t.Context(), line(tt.args), Streams{In: os.Stdin, Out: out, Err: out}, tt.vars, Build{Version: "v1.2.3"})
+		got, err := os.ReadFile(dir + "/out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code != tt.code || !strings.Contains(string(got), tt.want) {
+			t.Errorf("%s: got %d, %s\nwant %d, %s", tt.args, code, got, tt.code, tt.want)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+		says string
+	}{
+		{nil, 0, ""},
+		{errors.New("cannot"), 1, "cannot\n"},
+		{exit{code: 2}, 2, ""},
+		{exit{127, errors.New("no such program")}, 127, "no such program\n"},
+		{interrupted{2}, 130, ""},
+		{errors.Join(errors.New("cannot start"), interrupted{15}), 143, ""},
+	} {
+		env, _, stderr := testEnv(nil)
+		if code := env.end(tt.err); code != tt.code || stderr.String() != tt.says {
+			t.Errorf("%v: got %d, %q", tt.err, code, stderr)
+		}
+	}
+}
