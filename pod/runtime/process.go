@@ -129,9 +129,11 @@ func (p *Process) Kill() error {
 	}
 	p.killed = true
 	// The program is left to see its child's end and to clean up, if it has one.
-	if KillBelow(p.child.Pid) > 0 {
+	if killBelow(p.child.Pid) > 0 {
+		unix.Kill(p.child.Pid, unix.SIGCONT)
 		return nil
 	}
+	// Still stopped: let go before it dies, it might fork what is then nobody's.
 	if err := p.child.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("cannot kill process %d: %w", p.child.Pid, err)
 	}
@@ -142,6 +144,13 @@ func (p *Process) Kill() error {
 // the top and killed from the bottom: a stopped parent forks no further child, and reaps none, so that no pid in the
 // list can be another process by the time it is killed. root must be a process that nobody reaps meanwhile.
 func KillBelow(root int) int {
+	n := killBelow(root)
+	unix.Kill(root, unix.SIGCONT)
+	return n
+}
+
+// killBelow leaves root stopped.
+func killBelow(root int) int {
 	tree := []int{root}
 	for i := 0; i < len(tree); i++ {
 		stop(tree[i])
@@ -150,7 +159,6 @@ func KillBelow(root int) int {
 	for i := len(tree) - 1; i > 0; i-- {
 		unix.Kill(tree[i], unix.SIGKILL)
 	}
-	unix.Kill(root, unix.SIGCONT)
 	return len(tree) - 1
 }
 

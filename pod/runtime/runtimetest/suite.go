@@ -25,7 +25,7 @@ import (
 var probeSource []byte
 
 // patience bounds every wait for something that happens at once unless it is broken.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // Suite runs the contract of runtime.Runtime against what open returns; open is called once a subtest. The test process
 // becomes a subreaper. Real runtimes need root.
@@ -228,7 +228,9 @@ func (f *fixture) reapStrangers(but int) {
 			return
 		}
 		if time.Since(begun) > patience {
-			f.Errorf("process %d outlives the test", left)
+			status, _ := os.ReadFile("/proc/" + strconv.Itoa(left) + "/status")
+			wait, _ := os.ReadFile("/proc/" + strconv.Itoa(left) + "/wchan")
+			f.Errorf("process %d outlives the test, in %s:\n%s", left, wait, status)
 			return
 		}
 	}
