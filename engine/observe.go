@@ -11,6 +11,7 @@ import (
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
@@ -117,7 +118,9 @@ func (e *Engine) rest(project, id string) pod.Run {
 		return pod.Run{State: pod.StateCreated}
 	}
 	run := last.Run
-	if run.State.Alive() { // its keeper was killed: nobody saw its end
+	start, err := keeper.StartTime(run.PID)
+	if alive := run.PID != 0 && err == nil && start == last.Start; run.State.Alive() && !alive {
+		// Its keeper was killed, or the machine was: nobody saw its end.
 		run.State, run.PID, run.ExitCode, run.Health = pod.StateExited, 0, pod.UnknownExit, ""
 	}
 	return run

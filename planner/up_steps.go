@@ -102,8 +102,12 @@ func (u *up) stopReplaced() {
 
 // prepared are the steps that must succeed before anything is taken away for a container: what its
 // replacement needs.
-func (u *up) prepared(f *fate) []int {
-	steps := []int{u.pulled[f.want.Image], u.portsDone}
+func (u *up) prepared(f *fate) []int { return append(u.ingredients(f), u.portsDone) }
+
+// ingredients are the steps that make what a container is made of. The pod's network is not among them: it is
+// made meanwhile.
+func (u *up) ingredients(f *fate) []int {
+	steps := []int{u.pulled[f.want.Image]}
 	for _, m := range f.want.Mounts {
 		if m.Type == pod.MountVolume {
 			steps = append(steps, u.made[m.Source])
@@ -173,7 +177,7 @@ func (u *up) createContainers() {
 				action.Reuse = f.have.Anonymous
 			}
 		}
-		u.createdBy[name] = u.plan.add(action, why, append(u.prepared(f), u.removedBy[name])...)
+		u.createdBy[name] = u.plan.add(action, why, append(u.ingredients(f), u.removedBy[name])...)
 	}
 }
 

@@ -1,14 +1,17 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
-	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/lifecycle"
 )
 
@@ -45,14 +48,28 @@ func (s *Supervisor) resume(ctx context.Context, c *container, kept map[string][
 		s.carryOut(ctx, c, lifecycle.Arm{Timer: lifecycle.TimerRestart, In: c.run.Backoff})
 	case run.State == pod.StateRunning || run.State == pod.StatePaused:
 		c.output = adoptOutput(ctx, c.bundle, kept)
-		if start, err := keeper.StartTime(run.PID); err != nil || start != c.run.Start {
+		if !runs(c.run) {
 			s.endedUnseen(ctx, c)
 			return
+		}
+		if !s.child(run.PID) {
+			s.watchOrphan(ctx, c)
 		}
 		if lifecycle.Checked(c.bundle.Container) && !c.run.Stopping {
 			s.carryOut(ctx, c, lifecycle.RunProbe{})
 		}
 	}
+}
+
+// child says whether a process is the keeper's, so that the keeper records its exit. Else the keeper that was
+// there before has been killed.
+func (s *Supervisor) child(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true // it has just ended: the record decides
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	return len(fields) > 1 && fields[1] == strconv.Itoa(os.Getppid())
 }
 
 // endedUnseen ends a container whose process is gone. The keeper records an exit before it reaps, so a

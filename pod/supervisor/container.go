@@ -148,7 +148,7 @@ func (s *Supervisor) signal(ctx context.Context, c *container, name string) erro
 func (s *Supervisor) exited(ctx context.Context, exit keeper.Exit) {
 	for _, c := range s.containers {
 		if c.run.Run.PID == exit.PID && c.run.Start == exit.Start && !c.ending {
-			s.end(ctx, c, exit.At, exitCode(exit))
+			s.end(ctx, c, exit.At, exitCode(unix.WaitStatus(exit.Status)))
 			return
 		}
 	}
@@ -183,11 +183,11 @@ func (s *Supervisor) end(ctx context.Context, c *container, at time.Time, code i
 }
 
 // exitCode is 128+n after signal n, as shells have it.
-func exitCode(e keeper.Exit) int {
-	if e.Status.Signaled() {
-		return 128 + int(e.Status.Signal())
+func exitCode(status unix.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
 	}
-	return e.Status.ExitStatus()
+	return status.ExitStatus()
 }
 
 // forget removes what the supervisor holds of a container that does not run.

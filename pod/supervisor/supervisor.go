@@ -87,6 +87,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.orphanFiles(kept)
 	s.openSandbox(ctx, kept)
 	s.adopt(ctx, kept)
 	go s.serve(ctx, listener, cancel)

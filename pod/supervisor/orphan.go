@@ -1,0 +1,124 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+	"unsafe"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
+	"golang.org/x/sys/unix"
+)
+
+// Containers outlive their keeper: they hold the pod's network namespace and the read ends of their own pipes.
+// The next keeper has nothing of theirs, so the supervisor takes it from them.
+
+// orphanFiles are the files that the keeper would hold of containers which run and are not its children.
+func (s *Supervisor) orphanFiles(kept map[string][]*os.File) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "containers"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		run, err := control.ReadRun(s.bundleDir(e.Name()))
+		if err != nil || !runs(run) {
+			continue
+		}
+		b, err := control.ReadBundle(s.bundleDir(e.Name()))
+		if err != nil {
+			continue
+		}
+		s.takeFrom(kept, run.Run.PID, map[string]string{
+			"netns/" + b.Container.Cell: "ns/net", outKey(b.ID): "fd/1", errKey(b.ID): "fd/2",
+		})
+	}
+}
+
+// takeFrom opens files of a process that kept lacks. Opening a pipe's end through /proc gives the other end too
+// (proc(5)): what the container writes can be read again.
+func (s *Supervisor) takeFrom(kept map[string][]*os.File, pid int, paths map[string]string) {
+	for key, path := range paths {
+		if kept[key] != nil {
+			continue
+		}
+		path = fmt.Sprintf("/proc/%d/%s", pid, path)
+		if target, err := os.Readlink(path); err != nil || filepath.Base(path) != "net" && !isPipe(target) {
+			continue
+		}
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		f := os.NewFile(uintptr(fd), key)
+		if _, err := s.keeper.Put(key, f); err != nil {
+			s.warn("cannot keep %s: %v", key, err)
+		}
+		kept[key] = []*os.File{f}
+	}
+}
+
+func isPipe(link string) bool { return len(link) > 5 && link[:5] == "pipe:" }
+
+// runs says whether the process of a run lives.
+func runs(run control.Run) bool {
+	start, err := keeper.StartTime(run.Run.PID)
+	return run.Run.PID != 0 && err == nil && start == run.Start
+}
+
+// watchOrphan waits for the end of a process that another process reaps.
+func (s *Supervisor) watchOrphan(ctx context.Context, c *container) {
+	pid, start := c.run.Run.PID, c.run.Start
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		s.end(ctx, c, time.Now(), pod.UnknownExit)
+		return
+	}
+	go func() {
+		defer unix.Close(fd)
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+			if !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		code := exitOf(fd)
+		s.post(ctx, func() {
+			if c.run.Run.PID == pid && c.run.Start == start && !c.ending {
+				s.end(ctx, c, time.Now(), code)
+			}
+		})
+	}()
+}
+
+// pidfdInfo is struct pidfd_info of linux/pidfd.h, its first version.
+type pidfdInfo struct {
+	mask, cgroup uint64
+	ids          [11]uint32
+	exit         int32
+}
+
+const (
+	pidfdGetInfo  = 0xC040FF0B // _IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info), Linux 6.13
+	pidfdInfoExit = 1 << 3     // Linux 6.15
+)
+
+// exitOf is the exit code of a process that has ended, from its pidfd; unknown before Linux 6.15. Whoever reaps
+// the process may do it a moment after poll(2) has reported its end, so the wait for that is bounded.
+func exitOf(fd int) int {
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		info := pidfdInfo{mask: pidfdInfoExit}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+		switch {
+		case errno == 0 && info.mask&pidfdInfoExit != 0:
+			return exitCode(unix.WaitStatus(uint32(info.exit)))
+		case errno == unix.ENOTTY || errno == unix.EINVAL:
+			return pod.UnknownExit
+		}
+	}
+	return pod.UnknownExit
+}
