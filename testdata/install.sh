@@ -26,6 +26,7 @@ tmux tmux
 git git
 ps procps
 unshare util-linux
+script bsdutils
 '
 
 packages() {

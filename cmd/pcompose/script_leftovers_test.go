@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,7 +35,7 @@ func machine(names []string, dirs ...string) ([]string, error) {
 
 // ownNames are in whatever a script has on the machine.
 func ownNames(project, runRoot, root string) []string {
-	return []string{project + "-", project + "/", runRoot + "/", root + "/"}
+	return []string{"pcompose-" + project + "-", runRoot + "/", root + "/"}
 }
 
 // differences lists what was lost and what came: "- line" and "+ line".
@@ -58,18 +59,18 @@ func differences(before, after []string) []string {
 	return diff
 }
 
-// checkEmpty takes the script's project down, whatever became of it, and fails the script if something of it is left.
+// checkEmpty takes the script's projects down, whatever became of them, and fails the script if something is left.
 func (s *suite) checkEmpty(env *testscript.Env) {
 	project, runRoot, root := env.Getenv("PROJECT"), env.Getenv("PCOMPOSE_RUNROOT"), env.Getenv("PCOMPOSE_ROOT")
-	down := exec.Command(s.binary, "-p", project, "down", "-v", "-t", "0", "--remove-orphans")
-	down.Dir, down.Env = "/", append(os.Environ(), env.Vars...)
-	// A grandchild that kept our pipe would hold us up for ever.
-	down.WaitDelay = 10 * time.Second
-	var out bytes.Buffer
-	down.Stdout, down.Stderr = &out, &out
-	if err := down.Run(); err != nil {
-		env.T().Log("cannot take the project down:", err, out.String())
-		env.T().FailNow()
+	// Most have one, some made more.
+	all, err := s.pcompose(env, "ls", "-a", "-q")
+	if err != nil {
+		env.T().Fatal("cannot list projects: ", err, all)
+	}
+	for _, name := range append(strings.Fields(all), project) {
+		if said, err := s.pcompose(env, "-p", name, "down", "-v", "-t", "0", "--remove-orphans"); err != nil {
+			env.T().Fatal("cannot take the project down: ", err, said)
+		}
 	}
 	left, err := machine(ownNames(project, runRoot, root))
 	if err != nil {
@@ -85,6 +86,36 @@ func (s *suite) checkEmpty(env *testscript.Env) {
 	if len(mine) > 0 {
 		env.T().Log("left behind after down:\n  " + strings.Join(mine, "\n  "))
 		env.T().FailNow()
+	}
+}
+
+// pcompose runs pcompose in a script's environment, outside of its script, and returns what it said.
+func (s *suite) pcompose(env *testscript.Env, args ...string) (string, error) {
+	cmd := exec.Command(s.binary, args...)
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), env.Vars...)
+	// A grandchild that kept our pipe would hold us up for ever.
+	cmd.WaitDelay = 10 * time.Second
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := cmd.Run()
+	return said.String(), err
+}
+
+// checkStore fails the suite if its store still has a container, or anything a mount or a process. Their paths do not
+// say which script they are of.
+func (s *suite) checkStore(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(s.dir, "storage", "overlay-containers", "containers.json"))
+	if err == nil && strings.TrimSpace(string(content)) != "[]" {
+		t.Errorf("containers left in the store: %s", content)
+	}
+	left, err := machine([]string{s.dir + "/", s.runDir + "/"})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, line := range left {
+		if strings.HasPrefix(line, "mount ") || strings.HasPrefix(line, "process ") {
+			t.Errorf("left behind by the scripts: %s", line)
+		}
 	}
 }
 

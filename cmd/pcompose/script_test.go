@@ -78,6 +78,7 @@ func newSuite(t *testing.T, binary string) (*suite, error) {
 	}
 	s := &suite{dir: dir, runDir: runDir, binary: binary, ports: map[int]bool{}}
 	t.Cleanup(func() {
+		s.checkStore(t)
 		// containers-storage keeps a private mount on its overlay folder.
 		_ = unix.Unmount(filepath.Join(dir, "storage", "overlay"), unix.MNT_DETACH)
 		if os.Getenv("PCT_KEEP") != "" {
