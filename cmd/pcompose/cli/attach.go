@@ -73,8 +73,8 @@ func follow(ctx context.Context, env *Env, e *engine.Engine, a attachment) error
 	// Only the first end matters, and nobody may wait for us to hear of it.
 	first := make(chan pod.ContainerStatus, 1)
 	f := &follower{
-		source: project, project: a.spec.Name, show: env.ui.Log(display), tells: true, now: env.now,
-		read:    logs.ReadOptions{Follow: true, Tail: -1, Since: a.since},
+		reader: reader{project, a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, env.ui.Log(display)},
+		tells:  true, now: env.now,
 		prints:  func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.prints, c.Service) },
 		watches: func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.watched, c.Service) },
 		exits: func(c pod.ContainerStatus) {

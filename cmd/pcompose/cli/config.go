@@ -24,7 +24,7 @@ type configOptions struct {
 
 func newConfig(env *Env, run action[configOptions]) *cobra.Command {
 	opt := &configOptions{}
-	cmd := command(env, "config [OPTIONS] [SERVICE...]", "Parse, resolve and render compose file in canonical format", &opt.services, opt, run)
+	cmd := command(env, "config [OPTIONS] [SERVICE...]", "Parse, resolve and render compose file in canonical format", &opt.services, bind(env, opt, run))
 	cmd.Aliases = []string{"convert"}
 	f := cmd.Flags()
 	f.StringVar(&opt.format, "format", "yaml", "Format: yaml, json")

@@ -19,7 +19,7 @@ type downOptions struct {
 
 func newDown(env *Env, run action[downOptions]) *cobra.Command {
 	opt := &downOptions{}
-	cmd := command(env, "down [OPTIONS] [SERVICE...]", "Stop and remove containers, networks", &opt.services, opt, run)
+	cmd := command(env, "down [OPTIONS] [SERVICE...]", "Stop and remove containers, networks", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
 	f.BoolVar(&opt.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Remove containers of services the file does not have")
 	f.StringVar(&opt.images, "rmi", "", "Remove images: local (those without a name of their own), all")

@@ -23,7 +23,7 @@ type execOptions struct {
 
 func newExec(env *Env, run action[execOptions]) *cobra.Command {
 	opt := &execOptions{}
-	cmd := command(env, "exec [OPTIONS] SERVICE COMMAND [ARGS...]", "Execute a command in a running container", &opt.args, opt, run)
+	cmd := command(env, "exec [OPTIONS] SERVICE COMMAND [ARGS...]", "Execute a command in a running container", &opt.args, bind(env, opt, run))
 	f := cmd.Flags()
 	f.SetInterspersed(false)
 	f.BoolVarP(&opt.detach, "detach", "d", false, "Run the command in the background")

@@ -13,10 +13,7 @@ import (
 
 // follower shows the output of a pod's containers while they run, those that start later too.
 type follower struct {
-	source  logSource
-	project string
-	read    logs.ReadOptions
-	show    *ui.Log
+	reader
 	// prints chooses the containers whose output shows; watches, those whose end counts, nil for the same.
 	prints, watches func(pod.ContainerStatus) bool
 	// exits is told of each end of a container that is watched; nil for nobody. tells shows it too.
@@ -54,7 +51,7 @@ func (f *follower) run(ctx context.Context, observed []pod.ContainerStatus) erro
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
-		f.print()
+		f.inOrder()
 	}()
 	err := f.watch(ctx, observed)
 	for _, c := range f.seen {
@@ -204,8 +201,8 @@ func (c *followed) end() {
 // containers wrote one after the other have reached us within it.
 const window = 20 * time.Millisecond
 
-// print shows entries, those that come within one window in the order of their times.
-func (f *follower) print() {
+// inOrder shows entries, those that come within one window in the order of their times.
+func (f *follower) inOrder() {
 	for e := range f.entries {
 		batch := []ui.Entry{e}
 		timer := time.NewTimer(window)

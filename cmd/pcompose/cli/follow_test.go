@@ -19,7 +19,9 @@ type fakeSource struct {
 	changes chan pod.ContainerStatus
 }
 
-func (f *fakeSource) Watch(context.Context) (<-chan pod.ContainerStatus, error) { return f.changes, nil }
+func (f *fakeSource) Watch(context.Context) (<-chan pod.ContainerStatus, error) {
+	return f.changes, nil
+}
 
 func (f *fakeSource) Logs(ctx context.Context, container string, opt logs.ReadOptions, emit func(logs.Line) error) error {
 	for _, l := range f.lines[container] {
@@ -66,7 +68,7 @@ func TestPrintLogsMergesByTime(t *testing.T) {
 		}
 	}
 	show, out := display()
-	if err := printLogs(t.Context(), source, "demo", containers, logs.ReadOptions{Tail: -1}, show); err != nil {
+	if err := (reader{source, "demo", logs.ReadOptions{Tail: -1}, show}).print(t.Context(), containers); err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -88,8 +90,8 @@ func TestFollowShowsLastLinesBeforeTheEnd(t *testing.T) {
 	show, out := display()
 	var ends []string
 	f := &follower{
-		source: source, project: "demo", show: show, tells: true, now: func() time.Time { return at(100) },
-		read:    logs.ReadOptions{Follow: true, Tail: -1, Since: at(4)},
+		reader: reader{source, "demo", logs.ReadOptions{Follow: true, Tail: -1, Since: at(4)}, show},
+		tells:  true, now: func() time.Time { return at(100) },
 		prints:  func(c pod.ContainerStatus) bool { return c.Service == "a" },
 		watches: func(pod.ContainerStatus) bool { return true },
 		exits:   func(c pod.ContainerStatus) { ends = append(ends, c.Name) },
@@ -112,7 +114,7 @@ func TestFollowTellsRestartsAndGoesOn(t *testing.T) {
 	source := &fakeSource{changes: make(chan pod.ContainerStatus, 10)}
 	show, out := display()
 	all := func(pod.ContainerStatus) bool { return true }
-	f := &follower{source: source, project: "demo", show: show, tells: true, now: func() time.Time { return at(100) }, read: logs.ReadOptions{Follow: true}, prints: all}
+	f := &follower{reader: reader{source, "demo", logs.ReadOptions{Follow: true}, show}, tells: true, now: func() time.Time { return at(100) }, prints: all}
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 1})
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRunning, Restarts: 1})
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 2, Restarts: 1})
@@ -133,14 +135,14 @@ func TestFollowEndsWithThePodAndWithItsContext(t *testing.T) {
 	source := &fakeSource{changes: make(chan pod.ContainerStatus)}
 	show, _ := display()
 	close(source.changes)
-	f := &follower{source: source, project: "demo", show: show, now: time.Now, read: logs.ReadOptions{Follow: true}, prints: all}
+	f := &follower{reader: reader{source, "demo", logs.ReadOptions{Follow: true}, show}, now: time.Now, prints: all}
 	if err := f.run(t.Context(), running); err != nil {
 		t.Errorf("the pod is gone: %v", err)
 	}
 	source.changes = make(chan pod.ContainerStatus)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(interrupted{2})
-	f = &follower{source: source, project: "demo", show: show, now: time.Now, read: logs.ReadOptions{Follow: true}, prints: all}
+	f = &follower{reader: reader{source, "demo", logs.ReadOptions{Follow: true}, show}, now: time.Now, prints: all}
 	if err := f.run(ctx, running); err != (interrupted{2}) {
 		t.Errorf("got %v", err)
 	}

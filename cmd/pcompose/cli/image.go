@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
@@ -32,6 +29,17 @@ func (env *Env) withImages(do func(*image.Store) error) error {
 	})
 }
 
+// changingImages is withImages for what changes the store.
+func (env *Env) changingImages(do func(*image.Store) error) error {
+	return env.changing(func(e *engine.Engine) error {
+		store, err := e.Images()
+		if err != nil {
+			return err
+		}
+		return do(store)
+	})
+}
+
 type imageLsOptions struct {
 	quiet, noTrunc bool
 	format         string
@@ -39,7 +47,7 @@ type imageLsOptions struct {
 
 func newImageLs(env *Env, run action[imageLsOptions]) *cobra.Command {
 	opt := &imageLsOptions{}
-	cmd := command(env, "ls", "List images", nil, opt, run)
+	cmd := command(env, "ls", "List images", nil, bind(env, opt, run))
 	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Show IDs only")
 	cmd.Flags().BoolVar(&opt.noTrunc, "no-trunc", false, "Do not shorten IDs")
 	cmd.Flags().StringVar(&opt.format, "format", "table", "Format: table, json (one object a line), or a Go template")
@@ -105,7 +113,7 @@ func showStored(u *ui.UI, format string, list []stored) error {
 
 func newImageInspect(env *Env, run action[inspectOptions]) *cobra.Command {
 	opt := &inspectOptions{}
-	cmd := command(env, "inspect IMAGE...", "Show all there is to know of images", &opt.args, opt, run)
+	cmd := command(env, "inspect IMAGE...", "Show all there is to know of images", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.format, "format", "f", "json", "Format: json, or a Go template")
 	cmd.Args = cobra.MinimumNArgs(1)
 	return cmd
@@ -122,78 +130,5 @@ func runImageInspect(_ context.Context, env *Env, opt *inspectOptions) error {
 			list = append(list, d)
 		}
 		return inspect(env.ui, opt.format, list)
-	})
-}
-
-type imageRmOptions struct {
-	args  []string
-	force bool
-}
-
-func newImageRm(env *Env, run action[imageRmOptions]) *cobra.Command {
-	opt := &imageRmOptions{}
-	cmd := command(env, "rm IMAGE...", "Remove images", &opt.args, opt, run)
-	cmd.Flags().BoolVarP(&opt.force, "force", "f", false, "Take all names of an ID, and names of images in use")
-	cmd.Args = cobra.MinimumNArgs(1)
-	return cmd
-}
-
-func runImageRm(_ context.Context, env *Env, opt *imageRmOptions) error {
-	return env.withImages(func(store *image.Store) error {
-		var errs []error
-		for _, ref := range opt.args {
-			removed, err := store.Remove(ref, opt.force)
-			showRemoved(env.ui, removed)
-			errs = append(errs, err)
-		}
-		return errors.Join(errs...)
-	})
-}
-
-func showRemoved(u *ui.UI, removed image.Removed) {
-	for _, name := range removed.Untagged {
-		u.Line("Untagged: %s", name)
-	}
-	for _, id := range removed.Deleted {
-		u.Line("Deleted: sha256:%s", strings.TrimPrefix(id, "sha256:"))
-	}
-}
-
-type imageTagOptions struct{ args []string }
-
-func newImageTag(env *Env, run action[imageTagOptions]) *cobra.Command {
-	opt := &imageTagOptions{}
-	cmd := command(env, "tag IMAGE NAME", "Give an image a further name", &opt.args, opt, run)
-	cmd.Args = cobra.ExactArgs(2)
-	return cmd
-}
-
-func runImageTag(_ context.Context, env *Env, opt *imageTagOptions) error {
-	return env.withImages(func(store *image.Store) error { return store.Tag(opt.args[0], opt.args[1]) })
-}
-
-type imagePruneOptions struct{ all, force bool }
-
-func newImagePrune(env *Env, run action[imagePruneOptions]) *cobra.Command {
-	opt := &imagePruneOptions{}
-	cmd := command(env, "prune", "Remove images without a name that no container uses", nil, opt, run)
-	cmd.Flags().BoolVarP(&opt.all, "all", "a", false, "Images with a name too")
-	cmd.Flags().BoolVarP(&opt.force, "force", "f", false, "Do not ask")
-	return cmd
-}
-
-func runImagePrune(_ context.Context, env *Env, opt *imagePruneOptions) error {
-	return env.withImages(func(store *image.Store) error {
-		which := "images without a name"
-		if opt.all {
-			which = "all images"
-		}
-		if !opt.force && !env.ui.Confirm(fmt.Sprintf("This removes %s that no container uses, podman's too. Continue?", which)) {
-			return nil
-		}
-		removed, err := store.Prune(opt.all)
-		showRemoved(env.ui, removed)
-		env.ui.Line("Total reclaimed space: %s", units.HumanSizeWithPrecision(float64(removed.Freed), 3))
-		return err
 	})
 }

@@ -23,7 +23,7 @@ type imagePullOptions struct {
 
 func newImagePull(env *Env, run action[imagePullOptions]) *cobra.Command {
 	opt := &imagePullOptions{}
-	cmd := command(env, "pull IMAGE...", "Pull images", &opt.args, opt, run)
+	cmd := command(env, "pull IMAGE...", "Pull images", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVar(&opt.platform, "platform", "", "Platform, os/architecture[/variant]")
 	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
 	cmd.Args = cobra.MinimumNArgs(1)
@@ -52,7 +52,7 @@ type imageLoadOptions struct{ input string }
 
 func newImageLoad(env *Env, run action[imageLoadOptions]) *cobra.Command {
 	opt := &imageLoadOptions{}
-	cmd := command(env, "load", "Load images from an archive", nil, opt, run)
+	cmd := command(env, "load", "Load images from an archive", nil, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.input, "input", "i", "", "Archive to read (default: standard input)")
 	return cmd
 }
@@ -70,7 +70,7 @@ func runImageLoad(ctx context.Context, env *Env, opt *imageLoadOptions) error {
 	case isTerminal(in):
 		return errors.New("cannot load images from a terminal: name an archive with -i, or redirect standard input")
 	}
-	return env.withImages(func(store *image.Store) error {
+	return env.changingImages(func(store *image.Store) error {
 		names, err := store.Load(ctx, in)
 		for _, name := range names {
 			env.ui.Line("Loaded image: %s", name)
@@ -86,7 +86,7 @@ type imageSaveOptions struct {
 
 func newImageSave(env *Env, run action[imageSaveOptions]) *cobra.Command {
 	opt := &imageSaveOptions{}
-	cmd := command(env, "save IMAGE...", "Save images to an archive", &opt.args, opt, run)
+	cmd := command(env, "save IMAGE...", "Save images to an archive", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.output, "output", "o", "", "File to write (default: standard output)")
 	cmd.Flags().StringVar(&opt.format, "format", image.DockerArchive, "Format: docker-archive, oci-archive")
 	cmd.Args = cobra.MinimumNArgs(1)

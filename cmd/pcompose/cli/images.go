@@ -21,7 +21,7 @@ type imagesOptions struct {
 
 func newImages(env *Env, run action[imagesOptions]) *cobra.Command {
 	opt := &imagesOptions{}
-	cmd := command(env, "images [OPTIONS] [SERVICE...]", "List images used by the created containers", &opt.services, opt, run)
+	cmd := command(env, "images [OPTIONS] [SERVICE...]", "List images used by the created containers", &opt.services, bind(env, opt, run))
 	cmd.Flags().StringVar(&opt.format, "format", "table", "Format: table, json")
 	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Show IDs only")
 	return cmd

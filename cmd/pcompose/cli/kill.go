@@ -14,14 +14,13 @@ import (
 )
 
 type killOptions struct {
-	services      []string
-	signal        string
-	removeOrphans bool
+	services []string
+	signal   string
 }
 
 func newKill(env *Env, run action[killOptions]) *cobra.Command {
 	opt := &killOptions{}
-	cmd := command(env, "kill [OPTIONS] [SERVICE...]", "Force stop service containers", &opt.services, opt, run)
+	cmd := command(env, "kill [OPTIONS] [SERVICE...]", "Force stop service containers", &opt.services, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.signal, "signal", "s", "SIGKILL", "Signal to send, by name or number")
 	return cmd
 }

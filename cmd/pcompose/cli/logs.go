@@ -24,7 +24,7 @@ type logsOptions struct {
 
 func newLogs(env *Env, run action[logsOptions]) *cobra.Command {
 	opt := &logsOptions{tail: -1}
-	cmd := command(env, "logs [OPTIONS] [SERVICE...]", "View output from containers", &opt.services, opt, run)
+	cmd := command(env, "logs [OPTIONS] [SERVICE...]", "View output from containers", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
 	f.BoolVarP(&opt.follow, "follow", "f", false, "Follow log output")
 	f.VarP((*tail)(&opt.tail), "tail", "n", "Lines to show from the end of each container's log, or all")
@@ -87,11 +87,11 @@ func runLogs(ctx context.Context, env *Env, opt *logsOptions) error {
 	show := env.ui.Log(logDisplay(t.name, containers, opt.noPrefix, opt.noColour, opt.timestamps))
 	project := e.Project(t.name)
 	if !opt.follow || !observed.Up {
-		return printLogs(ctx, project, t.name, containers, read, show)
+		return reader{project, t.name, read, show}.print(ctx, containers)
 	}
 	read.Follow = true
 	f := &follower{
-		source: project, project: t.name, read: read, show: show, now: env.now,
+		reader: reader{project, t.name, read, show}, now: env.now,
 		prints: func(c pod.ContainerStatus) bool {
 			if opt.index > 0 && c.Replica != opt.index {
 				return false

@@ -22,7 +22,7 @@ type lsOptions struct {
 
 func newLs(env *Env, run action[lsOptions]) *cobra.Command {
 	opt := &lsOptions{}
-	cmd := command(env, "ls [OPTIONS]", "List running compose projects", nil, opt, run)
+	cmd := command(env, "ls [OPTIONS]", "List running compose projects", nil, bind(env, opt, run))
 	f := cmd.Flags()
 	f.StringVar(&opt.format, "format", "table", "Format: table, json")
 	f.BoolVarP(&opt.quiet, "quiet", "q", false, "Show names only")

@@ -42,9 +42,17 @@ func readLog(ctx context.Context, source logSource, container string, read logs.
 // printed is how many lines are shown at once: enough that writing costs little, few enough to keep memory small.
 const printed = 512
 
-// printLogs shows what there is of the containers' logs as one, line by line in the order of their times. It reads
+// reader shows logs of a project's containers.
+type reader struct {
+	source  logSource
+	project string
+	read    logs.ReadOptions
+	show    *ui.Log
+}
+
+// print shows what there is of the containers' logs as one, line by line in the order of their times. It reads
 // all of them at once and never holds more of each than fits its channel.
-func printLogs(ctx context.Context, source logSource, project string, containers []pod.ContainerStatus, read logs.ReadOptions, show *ui.Log) error {
+func (r reader) print(ctx context.Context, containers []pod.ContainerStatus) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	streams := make([]chan ui.Entry, len(containers))
@@ -53,9 +61,9 @@ func printLogs(ctx context.Context, source logSource, project string, containers
 		streams[i] = make(chan ui.Entry, printed)
 		go func() {
 			defer close(streams[i])
-			failed <- readLog(ctx, source, c.Name, read, func(l logs.Line) error {
+			failed <- readLog(ctx, r.source, c.Name, r.read, func(l logs.Line) error {
 				select {
-				case streams[i] <- entry(shortName(project, c.Container), l):
+				case streams[i] <- entry(shortName(r.project, c.Container), l):
 					return nil
 				case <-ctx.Done():
 					return context.Cause(ctx)
@@ -63,7 +71,7 @@ func printLogs(ctx context.Context, source logSource, project string, containers
 			})
 		}()
 	}
-	merge(streams, show)
+	merge(streams, r.show)
 	var errs []error
 	for range containers {
 		errs = append(errs, <-failed)

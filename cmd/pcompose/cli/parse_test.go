@@ -16,13 +16,13 @@ import (
 	"github.com/pcompose/pcompose/planner"
 )
 
-// testEnv is an environment without a world: variables only, a fixed clock and buffers.
-func testEnv(vars map[string]string) (*Env, *bytes.Buffer, *bytes.Buffer) {
+// testEnv is an environment without a world: variables only and a fixed clock; what is told on standard error is kept.
+func testEnv(vars map[string]string) (*Env, *bytes.Buffer) {
 	var out, err bytes.Buffer
 	now := func() time.Time { return time.Unix(1700000000, 0) }
 	env := &Env{vars: vars, dir: "/nowhere", now: now}
 	env.ui = &ui.UI{In: strings.NewReader(""), Out: ui.Output{Writer: &out}, Err: ui.Output{Writer: &err}, Mode: ui.Plain, Now: now}
-	return env, &out, &err
+	return env, &err
 }
 
 // parse runs a command line with a run that only keeps the options.
@@ -43,7 +43,7 @@ func parse[O any](env *Env, build func(*Env, action[O]) *cobra.Command, args ...
 func line(s string) []string { return strings.Fields(s) }
 
 func TestParseUp(t *testing.T) {
-	env, _, _ := testEnv(map[string]string{"COMPOSE_REMOVE_ORPHANS": "1"})
+	env, _ := testEnv(map[string]string{"COMPOSE_REMOVE_ORPHANS": "1"})
 	got, err := parse(env, newUp, line("-d --wait-timeout 5 --pull always -t 3 --scale web=2 --scale db=0 -V --no-deps web db")...)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestParseUp(t *testing.T) {
 }
 
 func TestParseUpImplies(t *testing.T) {
-	env, _, _ := testEnv(nil)
+	env, _ := testEnv(nil)
 	got, err := parse(env, newUp, "--exit-code-from", "tests")
 	if err != nil || !got.abortOnExit {
 		t.Errorf("--exit-code-from does not abort on exit: %+v, %v", got, err)
@@ -93,7 +93,7 @@ func TestParseUpRefuses(t *testing.T) {
 		"--detatch":                                              "did you mean --detach?",
 		"-p name":                                                "stands in front of the command",
 	} {
-		env, _, _ := testEnv(nil)
+		env, _ := testEnv(nil)
 		if got, err := parse(env, newUp, line(args)...); err == nil || got != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", args, err, want)
 		}
@@ -101,7 +101,7 @@ func TestParseUpRefuses(t *testing.T) {
 }
 
 func TestParseDown(t *testing.T) {
-	env, _, _ := testEnv(nil)
+	env, _ := testEnv(nil)
 	got, err := parse(env, newDown, line("-v -t 0 --rmi local --remove-orphans web")...)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestParseDown(t *testing.T) {
 }
 
 func TestParseLogs(t *testing.T) {
-	env, _, _ := testEnv(nil)
+	env, _ := testEnv(nil)
 	got, err := parse(env, newLogs, line("-f -n 5 --since 10m --until 2026-01-02T03:04:05Z -t --no-log-prefix --no-color --index 2 web")...)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestParseLogs(t *testing.T) {
 }
 
 func TestParseExec(t *testing.T) {
-	env, _, _ := testEnv(map[string]string{"FROM": "caller"})
+	env, _ := testEnv(map[string]string{"FROM": "caller"})
 	got, err := parse(env, newExec, line("-T -u 33:33 -e A=b=c -e FROM -e UNSET --index 2 web ls -la -T")...)
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestParseExec(t *testing.T) {
 }
 
 func TestParsePs(t *testing.T) {
-	env, _, _ := testEnv(nil)
+	env, _ := testEnv(nil)
 	got, err := parse(env, newPs, line("-a -q --services --format json --status running --filter status=exited --no-trunc web")...)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestParsePs(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(states, []string{"running", "exited"}) || !got.all || !got.quiet || !got.services || !got.noTrunc || got.args[0] != "web" {
 		t.Errorf("got %+v, %v, %v", got, states, err)
 	}
-	got, _ = parse(env, newPs, line("--status runing")...)
+	got, _ = parse(env, newPs, line("--status runningg")...)
 	if _, err := got.wanted(); err == nil || !strings.Contains(err.Error(), `did you mean "running"?`) {
 		t.Errorf("got %v", err)
 	}
@@ -173,7 +173,7 @@ func TestParsePs(t *testing.T) {
 
 // TestParseRest reads one line of every command that has nothing more to say.
 func TestParseRest(t *testing.T) {
-	env, _, _ := testEnv(nil)
+	env, _ := testEnv(nil)
 	check := func(name string, got any, err error, want any) {
 		t.Helper()
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -268,7 +268,7 @@ func TestExitCodes(t *testing.T) {
 		{interrupted{2}, 130, ""},
 		{errors.Join(errors.New("cannot start"), interrupted{15}), 143, ""},
 	} {
-		env, _, stderr := testEnv(nil)
+		env, stderr := testEnv(nil)
 		if code := env.end(tt.err); code != tt.code || stderr.String() != tt.says {
 			t.Errorf("%v: got %d, %q", tt.err, code, stderr)
 		}

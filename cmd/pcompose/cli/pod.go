@@ -38,7 +38,7 @@ type podLsOptions struct {
 
 func newPodLs(env *Env, run action[podLsOptions]) *cobra.Command {
 	opt := &podLsOptions{}
-	cmd := command(env, "ls", "List the pods of the machine", nil, opt, run)
+	cmd := command(env, "ls", "List the pods of the machine", nil, bind(env, opt, run))
 	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Show names only")
 	cmd.Flags().StringVar(&opt.format, "format", "table", "Format: table, json")
 	return cmd
@@ -93,7 +93,7 @@ type podInspectOptions struct {
 
 func newPodInspect(env *Env, run action[podInspectOptions]) *cobra.Command {
 	opt := &podInspectOptions{}
-	cmd := command(env, "inspect [PROJECT...]", "Show all there is to know of pods (default: the pod of this project)", &opt.args, opt, run)
+	cmd := command(env, "inspect [PROJECT...]", "Show all there is to know of pods (default: the pod of this project)", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.format, "format", "f", "json", "Format: json, or a Go template")
 	return cmd
 }

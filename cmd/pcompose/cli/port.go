@@ -19,7 +19,7 @@ type portOptions struct {
 
 func newPort(env *Env, run action[portOptions]) *cobra.Command {
 	opt := &portOptions{}
-	cmd := command(env, "port [OPTIONS] SERVICE PRIVATE_PORT", "Print the public port for a port binding", &opt.args, opt, run)
+	cmd := command(env, "port [OPTIONS] SERVICE PRIVATE_PORT", "Print the public port for a port binding", &opt.args, bind(env, opt, run))
 	cmd.Flags().IntVar(&opt.index, "index", 0, "Number of the container if the service has several")
 	cmd.Flags().StringVar(&opt.protocol, "protocol", "tcp", "tcp or udp")
 	return cmd

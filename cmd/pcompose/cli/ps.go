@@ -22,7 +22,7 @@ type psOptions struct {
 
 func newPs(env *Env, run action[psOptions]) *cobra.Command {
 	opt := &psOptions{}
-	cmd := command(env, "ps [OPTIONS] [SERVICE...]", "List containers", &opt.args, opt, run)
+	cmd := command(env, "ps [OPTIONS] [SERVICE...]", "List containers", &opt.args, bind(env, opt, run))
 	f := cmd.Flags()
 	f.StringVar(&opt.format, "format", "table", "Format: table, json (one object a line), or a Go template")
 	f.StringArrayVar(&opt.filters, "filter", nil, "Filter by status=STATUS")
@@ -77,6 +77,11 @@ func runPs(ctx context.Context, env *Env, opt *psOptions) error {
 		return err
 	}
 	defer e.Close()
+	if !opt.orphans && t.spec == nil {
+		if t, err = env.target(ctx); err != nil {
+			return err
+		}
+	}
 	var list []ui.Container
 	var services []string
 	for _, c := range observed.Containers {

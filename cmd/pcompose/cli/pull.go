@@ -23,7 +23,7 @@ type pullOptions struct {
 
 func newPull(env *Env, run action[pullOptions]) *cobra.Command {
 	opt := &pullOptions{}
-	cmd := command(env, "pull [OPTIONS] [SERVICE...]", "Pull service images", &opt.services, opt, run)
+	cmd := command(env, "pull [OPTIONS] [SERVICE...]", "Pull service images", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
 	f.StringVar(&opt.policy, "policy", "always", "Which images to pull: always, missing")
 	f.BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
@@ -98,9 +98,9 @@ func pulls(spec pod.Spec, services []string, why func(pod.Container) string) *pl
 	return plan
 }
 
-// prepull pulls what must be newer than the store has it before up can plan, and says whether it did: only the
-// image that came shows what changed. It refuses, for --pull never, what would have to be pulled.
-func (env *Env) prepull(ctx context.Context, e *engine.Engine, spec pod.Spec, observed pod.Status, s *selection, quiet bool) (bool, error) {
+// needs is the plan of pulls that must come before up can plan: images that are to be newer than the store has
+// them. It fails, for --pull never, on what would have to be pulled.
+func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, error) {
 	var missing []error
 	services := s.services
 	if len(services) > 0 && !s.noDeps {
@@ -119,13 +119,15 @@ func (env *Env) prepull(ctx context.Context, e *engine.Engine, spec pod.Spec, ob
 		}
 		return "not in the store"
 	})
-	if err := errors.Join(missing...); err != nil || plan.Empty() {
-		return false, err
-	}
+	return plan, errors.Join(missing...)
+}
+
+// prepull carries out pulls, and says whether there were any: only the image that came shows what changed.
+func (env *Env) prepull(ctx context.Context, project *engine.Project, plan *planner.Plan, quiet bool) (bool, error) {
 	if quiet && env.ui.Mode != ui.Quiet {
 		mode := env.ui.Mode
 		env.ui.Mode = ui.Quiet
 		defer func() { env.ui.Mode = mode }()
 	}
-	return true, env.execute(ctx, e.Project(spec.Name), plan, false)
+	return !plan.Empty(), env.execute(ctx, project, plan, false)
 }

@@ -18,7 +18,7 @@ type restartOptions struct {
 
 func newRestart(env *Env, run action[restartOptions]) *cobra.Command {
 	opt := &restartOptions{}
-	cmd := command(env, "restart [OPTIONS] [SERVICE...]", "Restart service containers", &opt.services, opt, run)
+	cmd := command(env, "restart [OPTIONS] [SERVICE...]", "Restart service containers", &opt.services, bind(env, opt, run))
 	cmd.Flags().BoolVar(&opt.noDeps, "no-deps", false, "Leave alone what depends on the services with restart: true")
 	graceFlag(cmd.Flags(), &opt.grace)
 	return cmd

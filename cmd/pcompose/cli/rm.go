@@ -17,7 +17,7 @@ type rmOptions struct {
 
 func newRm(env *Env, run action[rmOptions]) *cobra.Command {
 	opt := &rmOptions{}
-	cmd := command(env, "rm [OPTIONS] [SERVICE...]", "Removes stopped service containers", &opt.services, opt, run)
+	cmd := command(env, "rm [OPTIONS] [SERVICE...]", "Removes stopped service containers", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
 	f.BoolVarP(&opt.force, "force", "f", false, "Do not ask")
 	f.BoolVarP(&opt.stop, "stop", "s", false, "Stop the containers first")

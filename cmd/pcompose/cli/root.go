@@ -165,8 +165,13 @@ func takes(f *pflag.FlagSet, name string) bool {
 // action is what a command does with the options read; tests put their own in its place.
 type action[O any] func(ctx context.Context, env *Env, opt *O) error
 
-// command makes a command that takes arguments and runs do with the options read, until a signal ends it.
-func command[O any](env *Env, use, short string, args *[]string, opt *O, do action[O]) *cobra.Command {
+// bind is a command's action with the options it will read.
+func bind[O any](env *Env, opt *O, do action[O]) func(context.Context) error {
+	return func(ctx context.Context) error { return do(ctx, env, opt) }
+}
+
+// command makes a command that takes arguments and runs until a signal ends it; args nil takes none.
+func command(env *Env, use, short string, args *[]string, run func(context.Context) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short,
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -175,7 +180,7 @@ func command[O any](env *Env, use, short string, args *[]string, opt *O, do acti
 			}
 			ctx, stop := env.interruptible(cmd.Context())
 			defer stop()
-			return do(ctx, env, opt)
+			return run(ctx)
 		},
 	}
 	if args == nil {

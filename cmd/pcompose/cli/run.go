@@ -64,7 +64,7 @@ func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*plan
 		env.ui.Warn(note)
 	}
 	// A plan with nothing to do still remembers another folder or other files.
-	if c.remember && !(plan.Empty() && reflect.DeepEqual(observed.Spec, c.want)) {
+	if c.remember && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, c.want)) {
 		if err := project.Remember(*c.want); err != nil {
 			return nil, err
 		}
@@ -106,9 +106,13 @@ func (env *Env) simple(ctx context.Context, services []string, plan func(target,
 	return err
 }
 
-// look observes the pod of the project a command is about, with the services named checked.
+// look observes the pod of the project a command is about, with the services named checked. Where the project's name
+// is given the file is not needed, and is only read for services that the pod does not have.
 func (env *Env) look(ctx context.Context, services []string) (*engine.Engine, target, pod.Status, error) {
-	t, err := env.target(ctx)
+	t, err := target{name: env.global.name}, error(nil)
+	if t.name == "" || len(env.global.files) > 0 {
+		t, err = env.target(ctx)
+	}
 	if err != nil {
 		return nil, t, pod.Status{}, err
 	}
@@ -119,6 +123,11 @@ func (env *Env) look(ctx context.Context, services []string) (*engine.Engine, ta
 	observed, err := e.Observe(ctx, t.name, nil)
 	if err == nil {
 		err = t.checkServices(observed, services)
+		if err != nil && t.spec == nil {
+			if t, err = env.target(ctx); err == nil {
+				err = t.checkServices(observed, services)
+			}
+		}
 	}
 	if err != nil {
 		e.Close()

@@ -18,7 +18,7 @@ type scaleOptions struct {
 
 func newScale(env *Env, run action[scaleOptions]) *cobra.Command {
 	opt := &scaleOptions{selection: selection{noRecreate: true, pull: "policy"}}
-	cmd := command(env, "scale [OPTIONS] SERVICE=NUM...", "Scale services", &opt.args, opt, run)
+	cmd := command(env, "scale [OPTIONS] SERVICE=NUM...", "Scale services", &opt.args, bind(env, opt, run))
 	cmd.Flags().BoolVar(&opt.noDeps, "no-deps", false, "Leave out what the services depend on")
 	return cmd
 }

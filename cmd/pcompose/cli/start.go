@@ -19,7 +19,7 @@ type startOptions struct {
 
 func newStart(env *Env, run action[startOptions]) *cobra.Command {
 	opt := &startOptions{}
-	cmd := command(env, "start [SERVICE...]", "Start services", &opt.services, opt, run)
+	cmd := command(env, "start [SERVICE...]", "Start services", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
 	f.BoolVar(&opt.wait, "wait", false, "Wait for services to be running or healthy")
 	f.IntVar(&opt.waitTimeout, "wait-timeout", 0, "Seconds to wait at most; 0 is no bound")

@@ -17,7 +17,7 @@ type stopOptions struct {
 
 func newStop(env *Env, run action[stopOptions]) *cobra.Command {
 	opt := &stopOptions{}
-	cmd := command(env, "stop [OPTIONS] [SERVICE...]", "Stop services", &opt.services, opt, run)
+	cmd := command(env, "stop [OPTIONS] [SERVICE...]", "Stop services", &opt.services, bind(env, opt, run))
 	graceFlag(cmd.Flags(), &opt.grace)
 	return cmd
 }

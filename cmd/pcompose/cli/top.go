@@ -14,7 +14,7 @@ type topOptions struct{ services []string }
 
 func newTop(env *Env, run action[topOptions]) *cobra.Command {
 	opt := &topOptions{}
-	return command(env, "top [SERVICE...]", "Display the running processes", &opt.services, opt, run)
+	return command(env, "top [SERVICE...]", "Display the running processes", &opt.services, bind(env, opt, run))
 }
 
 func runTop(ctx context.Context, env *Env, opt *topOptions) error {

@@ -95,7 +95,7 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 	f.BoolVar(&opt.wait, "wait", false, "Wait for services to be running or healthy; implies -d")
 	f.IntVar(&seconds, "wait-timeout", 0, "Seconds to wait at most; 0 is no bound")
 	f.BoolVar(&opt.noStart, "no-start", false, "Create the containers, start none")
-	opt.selection.bind(f, env)
+	opt.bind(f, env)
 	f.BoolVar(&opt.noDeps, "no-deps", false, "Leave out what the named services depend on")
 	f.BoolVar(&opt.quietPull, "quiet-pull", false, "Pull without showing progress")
 	f.BoolVar(&opt.abortOnExit, "abort-on-container-exit", false, "Stop all containers when one exits")
@@ -165,7 +165,11 @@ func (env *Env) bringUp(ctx context.Context, e *engine.Engine, spec pod.Spec, s 
 	return env.carryOut(ctx, e, change{
 		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
-			return env.prepull(ctx, e, spec, observed, s, quietPull)
+			plan, err := s.needs(spec, observed)
+			if err != nil {
+				return false, err
+			}
+			return env.prepull(ctx, e.Project(spec.Name), plan, quietPull)
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
 			plan, err := planner.Up(spec, observed, s.options())

@@ -15,7 +15,7 @@ type versionOptions struct {
 
 func newVersion(env *Env, run action[versionOptions]) *cobra.Command {
 	opt := &versionOptions{}
-	cmd := command(env, "version [OPTIONS]", "Show the pcompose version information", nil, opt, run)
+	cmd := command(env, "version [OPTIONS]", "Show the pcompose version information", nil, bind(env, opt, run))
 	cmd.Flags().BoolVar(&opt.short, "short", false, "Show the version number only")
 	cmd.Flags().StringVarP(&opt.format, "format", "f", "pretty", "Format: pretty, json")
 	return cmd

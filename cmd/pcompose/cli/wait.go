@@ -18,7 +18,7 @@ type waitOptions struct {
 
 func newWait(env *Env, run action[waitOptions]) *cobra.Command {
 	opt := &waitOptions{}
-	cmd := command(env, "wait [OPTIONS] SERVICE [SERVICE...]", "Block until containers of all (or specified) services stop", &opt.services, opt, run)
+	cmd := command(env, "wait [OPTIONS] SERVICE [SERVICE...]", "Block until containers of all (or specified) services stop", &opt.services, bind(env, opt, run))
 	cmd.Flags().BoolVar(&opt.downProject, "down-project", false, "Take the project down when the first container stops")
 	return cmd
 }

@@ -21,10 +21,14 @@ type Mode string
 
 const (
 	// Auto is TTY where standard error is a terminal, else Plain.
-	Auto  Mode = "auto"
-	TTY   Mode = "tty"
+	Auto Mode = "auto"
+	// TTY redraws in place.
+	TTY Mode = "tty"
+	// Plain is a line an event.
 	Plain Mode = "plain"
-	JSON  Mode = "json"
+	// JSON is an object an event.
+	JSON Mode = "json"
+	// Quiet shows warnings and errors only.
 	Quiet Mode = "quiet"
 )
 
@@ -32,8 +36,11 @@ const (
 type ANSI string
 
 const (
-	ANSIAuto   ANSI = "auto"
-	ANSINever  ANSI = "never"
+	// ANSIAuto writes them to terminals, unless NO_COLOR is set.
+	ANSIAuto ANSI = "auto"
+	// ANSINever writes none.
+	ANSINever ANSI = "never"
+	// ANSIAlways writes them to files and pipes too.
 	ANSIAlways ANSI = "always"
 )
 

@@ -63,17 +63,17 @@ func reached(until pod.Until) string {
 // reason is what a result says beyond its verb, "" for the reasons anyone expects. A container that is replaced
 // says why once, when it has been made anew.
 func reason(step planner.Step, replaces bool) string {
-	switch a := step.Action.(type) {
-	case planner.UpdateContainer:
+	if a, ok := step.Action.(planner.UpdateContainer); ok {
 		return strings.Join(a.Changed, ", ") + " changed"
-	case planner.PublishPorts:
+	}
+	if _, ok := step.Action.(planner.PublishPorts); ok {
 		return step.Describe().Detail
-	case planner.StopContainer:
+	}
+	if _, ok := step.Action.(planner.StopContainer); ok {
+		return "" // said by what follows the stop
+	}
+	if _, ok := step.Action.(planner.RemoveContainer); ok && replaces {
 		return ""
-	case planner.RemoveContainer:
-		if replaces {
-			return ""
-		}
 	}
 	switch step.Why {
 	case "does not exist", "not in the store", "created", "not started yet":
@@ -91,10 +91,10 @@ func reason(step planner.Step, replaces bool) string {
 func replaced(plan *planner.Plan) map[string]bool {
 	removed, both := map[string]bool{}, map[string]bool{}
 	for _, s := range plan.Steps {
-		switch a := s.Action.(type) {
-		case planner.RemoveContainer:
+		if a, ok := s.Action.(planner.RemoveContainer); ok {
 			removed[a.Name] = true
-		case planner.CreateContainer:
+		}
+		if a, ok := s.Action.(planner.CreateContainer); ok {
 			both[a.Container.Name] = removed[a.Container.Name]
 		}
 	}
