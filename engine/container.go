@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/ocispec"
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/secret"
 	"github.com/pcompose/pcompose/engine/state"
@@ -41,7 +41,10 @@ func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]
 	}
 	r, err := p.record(c.Name)
 	if err != nil { // a record means that a killed command had begun with the same plan
-		r = state.Record{ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(), Anonymous: anonymous(c, config, reuse)}
+		r = state.Record{
+			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(),
+			Argv: ocispec.Args(c, imageConfig(config)), Anonymous: anonymous(c, config, reuse),
+		}
 		if err := p.edit(func(s *state.Project) { s.Containers[c.Name] = r }); err != nil {
 			return err
 		}
@@ -73,6 +76,11 @@ func (e *Engine) imageOf(ref string) (pod.Image, image.ImageConfig, error) {
 	}
 	config, err := store.Config(img.ID)
 	return img, config, err
+}
+
+// imageConfig is what a spec is made from of an image's configuration.
+func imageConfig(c image.ImageConfig) ocispec.ImageConfig {
+	return ocispec.ImageConfig{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, User: c.User, WorkingDir: c.WorkingDir}
 }
 
 // anonymous names a volume for every path that wants one without naming it: in the file, or in the image where
@@ -182,7 +190,6 @@ func effective(c pod.Container, config image.ImageConfig) pod.Container {
 	}
 	c.Env = nil // the bundle's config.json has it; secrets need no second place
 	c.Files = nil
-	c.Labels = maps.Clone(c.Labels)
 	return c
 }
 

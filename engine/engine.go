@@ -128,6 +128,16 @@ func (e *Engine) roots() (*rootfs.Roots, error) {
 	return rootfs.New(s.Storage()), nil
 }
 
+// sync brings the store's records to disk, where a store was opened. What a power cut takes before is found
+// missing and made again.
+func (e *Engine) sync() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opened != nil {
+		rootfs.New(e.opened.Storage()).Sync()
+	}
+}
+
 // podID names what is made for a pod on the host. It is a function of the run directory, so that whatever a
 // killed command left can be found again, and two installations do not meet.
 func (e *Engine) podID(project string) string {

@@ -98,7 +98,7 @@ func (e *Engine) observeContainers(ctx context.Context, status *pod.Status, reme
 			run = e.rest(status.Name, r.ID)
 		}
 		status.Containers = append(status.Containers, pod.ContainerStatus{
-			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Anonymous: r.Anonymous, Run: run,
+			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Argv: r.Argv, Anonymous: r.Anonymous, Run: run,
 		})
 	}
 	slices.SortFunc(status.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })

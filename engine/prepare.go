@@ -99,9 +99,7 @@ func (p *Project) specInput(ctx context.Context, r state.Record, config image.Im
 		Container: c, Host: h.Host, Rootfs: root, InitPath: h.init,
 		NetNS:      state.CellPath(p.runDir(), c.Cell),
 		CgroupPath: p.engine.cgroup(p.name) + "/" + r.ID,
-		Image: ocispec.ImageConfig{
-			Env: config.Env, Entrypoint: config.Entrypoint, Cmd: config.Cmd, User: config.User, WorkingDir: config.WorkingDir,
-		},
+		Image:      imageConfig(config),
 	}
 	who := c.User
 	if who == "" {

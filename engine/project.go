@@ -30,9 +30,17 @@ func (e *Engine) Project(name string) *Project {
 }
 
 // Lock takes the project's lock, which one command at a time holds. When another has it, waiting is called once
-// with who that is, and Lock waits. A holder that dies frees it.
+// with who that is, and Lock waits. A holder that dies frees it. Unlock first brings the records of root
+// filesystems to disk, which were made without fsync each.
 func (p *Project) Lock(ctx context.Context, waiting func(holder string)) (unlock func(), err error) {
-	return p.engine.state.Lock(ctx, p.name, p.engine.cfg.Command, waiting)
+	release, err := p.engine.state.Lock(ctx, p.name, p.engine.cfg.Command, waiting)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		p.engine.sync()
+		release()
+	}, nil
 }
 
 // Remember stores what the pod is told to be, before a plan towards it is run.

@@ -208,7 +208,9 @@ func (u *up) startContainers() {
 	}
 	if u.opt.Wait {
 		for _, name := range u.names {
-			u.await(name, pod.Dependency{On: u.fates[name].want.Service, Until: pod.UntilReady, Required: true})
+			if !u.awaited(name) {
+				u.await(name, pod.Dependency{On: u.fates[name].want.Service, Until: pod.UntilReady, Required: true})
+			}
 		}
 	}
 }
@@ -231,6 +233,16 @@ func (u *up) await(name string, d pod.Dependency) int {
 		u.waits[d][name] = u.plan.add(action, whyWait(d), started)
 	}
 	return u.waits[d][name]
+}
+
+// awaited says whether a step waits for a container already, for more than its start.
+func (u *up) awaited(name string) bool {
+	for d, steps := range u.waits {
+		if d.Required && steps[name] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func whyWait(d pod.Dependency) string {

@@ -83,6 +83,8 @@ type ContainerStatus struct {
 	// ImageID is the image it was made from.
 	ImageID   string
 	CreatedAt time.Time
+	// Argv is what it runs, with what the image says filled in.
+	Argv []string `json:",omitempty"`
 	// Anonymous are its anonymous volumes: the path in the container and the volume's name.
 	Anonymous map[string]string `json:",omitempty"`
 	Run       Run

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 const (
@@ -49,17 +51,21 @@ func user(u User) specs.User {
 	return specs.User{UID: u.UID, GID: u.GID, AdditionalGids: slices.Clone(u.Groups), Umask: ptr(uint32(0o022))}
 }
 
-// args are entrypoint and command. An entrypoint in the file, even an empty one, drops the image's command, which was
+// Args are entrypoint and command. An entrypoint in the file, even an empty one, drops the image's command, which was
 // meant for the image's entrypoint.
-func (b *builder) args() ([]string, error) {
-	entrypoint, command := b.c.Entrypoint, b.c.Command
+func Args(c pod.Container, image ImageConfig) []string {
+	entrypoint, command := c.Entrypoint, c.Command
 	if command == nil && entrypoint == nil {
-		command = b.in.Image.Cmd
+		command = image.Cmd
 	}
 	if entrypoint == nil {
-		entrypoint = b.in.Image.Entrypoint
+		entrypoint = image.Entrypoint
 	}
-	args := slices.Concat(entrypoint, command)
+	return slices.Concat(entrypoint, command)
+}
+
+func (b *builder) args() ([]string, error) {
+	args := Args(*b.c, b.in.Image)
 	if len(args) == 0 || args[0] == "" {
 		return nil, errors.New("nothing to run: neither the service nor its image has a command")
 	}

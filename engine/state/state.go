@@ -30,6 +30,8 @@ type Record struct {
 	Container pod.Container
 	ImageID   string
 	CreatedAt time.Time
+	// Argv is what it runs, with what the image says filled in.
+	Argv []string
 	// Anonymous are its anonymous volumes by path.
 	Anonymous map[string]string `json:",omitempty"`
 }

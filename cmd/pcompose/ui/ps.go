@@ -92,7 +92,7 @@ func cutUnless(full bool, s string, n int) string {
 
 // command is the entrypoint and command in quotes; those of the image are not known to the file.
 func command(c pod.ContainerStatus, full bool) string {
-	line := strings.Join(slices.Concat(c.Entrypoint, c.Command), " ")
+	line := strings.Join(c.Argv, " ")
 	return strconv.Quote(cutUnless(full, line, 20))
 }
 
