@@ -135,7 +135,7 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 		if met != neg {
 			return nil
 		}
-		return fmt.Errorf("waited %s in vain: error %v, output:\n%s", deadline, err, out)
+		return errors.Join(err, fmt.Errorf("waited %s in vain for:\n%s", deadline, out))
 	})
 	if err != nil {
 		ts.Fatalf("%v", err)
