@@ -16,6 +16,8 @@ func Spec(in Input) (*specs.Spec, []string, error) {
 		Version:  version,
 		Root:     &specs.Root{Path: in.Rootfs, Readonly: b.c.ReadOnly},
 		Hostname: b.hostname(),
+		// Of the file alone: annotations steer runtimes (CVE-2026-94603).
+		Annotations: b.c.Annotations,
 		Linux: &specs.Linux{
 			CgroupsPath: in.CgroupPath,
 			Namespaces:  b.namespaces(),

@@ -35,7 +35,7 @@ func (u *UI) Steps(plan *planner.Plan) Progress {
 	if u.Mode == JSON || u.Mode == Quiet {
 		return u.Progress(plan)
 	}
-	return &plainProgress{u, replaced(plan)}
+	return &plainProgress{u, replaced(plan), map[string]bool{}}
 }
 
 // quiet shows warnings only.
@@ -53,6 +53,8 @@ func (p *quiet) Close() {}
 type plainProgress struct {
 	ui       *UI
 	replaced map[string]bool
+	// skipped are the objects said to be, once for all their steps.
+	skipped map[string]bool
 }
 
 func (p *plainProgress) Event(e execute.Event) {
@@ -72,7 +74,10 @@ func (p *plainProgress) Event(e execute.Event) {
 	case execute.Failed:
 		done = "Error"
 	case execute.Skipped:
-		done = "Skipped"
+		if p.skipped[d.Object()] {
+			return
+		}
+		p.skipped[d.Object()], done = true, "Skipped"
 	}
 	line := fmt.Sprintf(" %s  %s", object(d), done)
 	if why != "" {

@@ -65,11 +65,11 @@ func sample() (pod.Status, pod.ContainerStatus, time.Time) {
 	status := pod.Status{Name: "demo", Ports: []pod.Port{{Container: "demo-web-1", HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}}}
 	c := pod.ContainerStatus{
 		Container: pod.Container{
-			Name: "demo-web-1", Service: "web", Image: "nginx", Command: []string{"nginx", "-g", "daemon off; and more"},
+			Name: "demo-web-1", Service: "web", Image: "nginx",
 			Labels: map[string]string{"b": "2", "a": "1"},
 			Mounts: []pod.Mount{{Type: pod.MountVolume, Source: "demo_data", Target: "/data"}},
 		},
-		ID: "0123456789abcdef", CreatedAt: now.Add(-5 * time.Minute),
+		ID: "0123456789abcdef", CreatedAt: now.Add(-5 * time.Minute), Argv: []string{"nginx", "-g", "daemon off; and more"},
 		Run: pod.Run{State: pod.StateRunning, StartedAt: now.Add(-4 * time.Minute)},
 	}
 	return status, c, now
