@@ -93,7 +93,8 @@ func Run(ctx context.Context, args []string, streams Streams, environ []string, 
 		root.SetErr(streams.Err)
 		err = root.ExecuteContext(ctx)
 		// A flag in front of the command is met before there is a command to explain it.
-		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && err == error(unknown) {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) {
 			err = explainFlag(root, err)
 		}
 	}

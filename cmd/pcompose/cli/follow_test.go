@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -143,7 +144,7 @@ func TestFollowEndsWithThePodAndWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(interrupted{2})
 	f = &follower{reader: reader{source, "demo", logs.ReadOptions{Follow: true}, show}, now: time.Now, prints: all}
-	if err := f.run(ctx, running); err != (interrupted{2}) {
+	if err := f.run(ctx, running); !errors.Is(err, interrupted{2}) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -173,7 +173,7 @@ func bind[O any](env *Env, opt *O, do action[O]) func(context.Context) error {
 // command makes a command that takes arguments and runs until a signal ends it; args nil takes none.
 func command(env *Env, use, short string, args *[]string, run func(context.Context) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short,
+		Use: use, Short: short, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if args != nil {
 				*args = given

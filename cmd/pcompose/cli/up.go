@@ -42,6 +42,10 @@ func (s *selection) check() error {
 	switch {
 	case s.forceRecreate && s.noRecreate:
 		return errors.New("--force-recreate and --no-recreate contradict each other")
+	case s.recreateDeps && s.noRecreate:
+		return errors.New("--always-recreate-deps and --no-recreate contradict each other")
+	case s.recreateDeps && !s.forceRecreate:
+		return errors.New("--always-recreate-deps works with --force-recreate only: without it, what changed is recreated")
 	case s.removeOrphans && s.ignoreOrphans:
 		return errors.New("--remove-orphans and COMPOSE_IGNORE_ORPHANS contradict each other")
 	}
@@ -79,7 +83,7 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 	opt := &upOptions{}
 	seconds := 0
 	cmd := &cobra.Command{
-		Use: "up [OPTIONS] [SERVICE...]", Short: "Create and start containers",
+		Use: "up [OPTIONS] [SERVICE...]", Short: "Create and start containers", DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.services, opt.waitTimeout = args, time.Duration(seconds)*time.Second
 			if err := opt.check(); err != nil {

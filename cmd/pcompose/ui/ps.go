@@ -90,7 +90,7 @@ func cutUnless(full bool, s string, n int) string {
 	return cut(s, n)
 }
 
-// command is the entrypoint and command in quotes; those of the image are not known to the file.
+// command is what the container runs, in quotes.
 func command(c pod.ContainerStatus, full bool) string {
 	line := strings.Join(c.Argv, " ")
 	return strconv.Quote(cutUnless(full, line, 20))
