@@ -7,65 +7,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/pcompose/pcompose/engine"
-	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/planner/desired"
-	"github.com/pcompose/pcompose/pod"
 )
-
-// selection are the flags that say what the pod should be and what may be replaced: those of up, create and plan.
-type selection struct {
-	services                                           []string
-	forceRecreate, noRecreate, recreateDeps, noDeps    bool
-	renewAnonymous, removeOrphans, ignoreOrphans, wait bool
-	noStart                                            bool
-	pull                                               string
-	grace                                              *time.Duration
-	scale                                              map[string]int
-}
-
-func (s *selection) bind(f *pflag.FlagSet, env *Env) {
-	f.BoolVar(&s.forceRecreate, "force-recreate", false, "Recreate containers even if nothing changed")
-	f.BoolVar(&s.noRecreate, "no-recreate", false, "Keep containers that exist, even if something changed")
-	f.BoolVar(&s.recreateDeps, "always-recreate-deps", false, "Recreate the containers depended on too")
-	f.BoolVarP(&s.renewAnonymous, "renew-anon-volumes", "V", false, "Make anonymous volumes anew instead of taking them over")
-	f.BoolVar(&s.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Remove containers of services the file does not have")
-	f.StringVar(&s.pull, "pull", "policy", "Pull images before running: always, missing, never, policy (what the file says)")
-	f.VarP(&seconds{&s.grace}, "timeout", "t", "Seconds a container has to stop before it is killed")
-	scaleFlag(f, &s.scale)
-	s.ignoreOrphans = isTrue(env.getenv("COMPOSE_IGNORE_ORPHANS"))
-}
-
-func (s *selection) check() error {
-	switch {
-	case s.forceRecreate && s.noRecreate:
-		return errors.New("--force-recreate and --no-recreate contradict each other")
-	case s.recreateDeps && s.noRecreate:
-		return errors.New("--always-recreate-deps and --no-recreate contradict each other")
-	case s.recreateDeps && !s.forceRecreate:
-		return errors.New("--always-recreate-deps works with --force-recreate only: without it, what changed is recreated")
-	case s.removeOrphans && s.ignoreOrphans:
-		return errors.New("--remove-orphans and COMPOSE_IGNORE_ORPHANS contradict each other")
-	}
-	return oneOf("--pull", s.pull, "always", "missing", "never", "policy")
-}
-
-// options are what planner.Up is asked for.
-func (s *selection) options() planner.UpOptions {
-	opt := planner.UpOptions{
-		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
-		RemoveOrphans: s.removeOrphans, Wait: s.wait, Grace: s.grace,
-	}
-	switch {
-	case s.forceRecreate:
-		opt.Recreate = planner.RecreateAll
-	case s.noRecreate:
-		opt.Recreate = planner.RecreateNone
-	}
-	return opt
-}
 
 type upOptions struct {
 	selection
@@ -162,25 +106,4 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		return nil
 	}
 	return follow(ctx, env, e, newAttachment(opt, project, spec, begun))
-}
-
-// bringUp carries out the plan that makes the pod what spec says.
-func (env *Env) bringUp(ctx context.Context, e *engine.Engine, spec pod.Spec, s *selection, quietPull bool) (*planner.Plan, error) {
-	return env.carryOut(ctx, e, change{
-		name: spec.Name, want: &spec, remember: true,
-		before: func(ctx context.Context, observed pod.Status) (bool, error) {
-			plan, err := s.needs(spec, observed)
-			if err != nil {
-				return false, err
-			}
-			return env.prepull(ctx, e.Project(spec.Name), plan, quietPull)
-		},
-		plan: func(observed pod.Status) (*planner.Plan, error) {
-			plan, err := planner.Up(spec, observed, s.options())
-			if err == nil && s.ignoreOrphans {
-				plan.Notes = nil
-			}
-			return plan, err
-		},
-	})
 }
