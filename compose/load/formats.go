@@ -46,6 +46,7 @@ func formatRules() []formatRule {
 	for _, key := range []string{"delay", "window"} {
 		rules = append(rules, formatRule{[]string{"deploy", "restart_policy", key}, badDuration})
 	}
+	rules = append(rules, valueRules()...)
 	return append(rules, formatRule{[]string{"stop_grace_period"}, badDuration},
 		formatRule{[]string{"scale"}, badCount}, formatRule{[]string{"deploy", "replicas"}, badCount})
 }
@@ -68,6 +69,9 @@ func (c checker) formats(services *yaml.Node) {
 		c.items(service, step(keys, "environment"), badVariable)
 		c.items(service, step(keys, "expose"), badExpose)
 		c.items(service, step(keys, "devices"), badDevice)
+		c.items(service, step(keys, "dns"), badAddress)
+		c.items(service, step(keys, "tmpfs"), badTmpfs)
+		c.addresses(service, keys)
 		c.mounts(service, keys)
 		if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
 			c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })
@@ -248,8 +252,16 @@ func badVolume(s string) string {
 }
 
 func badHost(s string) string {
-	if _, err := types.NewHostsList([]string{s}); err != nil {
+	hosts, err := types.NewHostsList([]string{s})
+	if err != nil {
 		return fmt.Sprintf("%q is no host: write NAME=ADDRESS", s)
+	}
+	for _, addresses := range hosts {
+		for _, a := range addresses {
+			if why := badHostAddress(a); why != "" {
+				return why
+			}
+		}
 	}
 	return ""
 }
