@@ -100,7 +100,7 @@ func plain(err error) string {
 	return err.Error()
 }
 
-// signalNumber reads SIGTERM, TERM or 15.
+// signalNumber reads SIGTERM, TERM, 15, and SIGRTMIN+3 or SIGRTMAX-1: 34 and 64 are their ends as libc counts, see signal(7).
 func signalNumber(name string) (unix.Signal, error) {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65 {
 		return unix.Signal(n), nil
@@ -111,6 +111,13 @@ func signalNumber(name string) (unix.Signal, error) {
 	}
 	if n := unix.SignalNum(upper); n != 0 {
 		return n, nil
+	}
+	for end, base := range map[string]int{"SIGRTMIN": 34, "SIGRTMAX": 64} {
+		offset, ok := strings.CutPrefix(upper, end)
+		n, err := strconv.Atoi(offset)
+		if ok && (offset == "" || err == nil && base+n >= 34 && base+n <= 64) {
+			return unix.Signal(base + n), nil
+		}
 	}
 	return 0, fmt.Errorf("no signal is named %q", name)
 }
