@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 )
 
 // streams are stdin, stdout and stderr of a runtime program; nil is /dev/null.
@@ -97,9 +96,7 @@ func (c *call) explain(argv0 string, err error) error {
 	return errors.New(message)
 }
 
-// Exec implements Runtime. The program stays while the command runs, as its parent. For a terminal it gets one of ours
-// as its own and relays to the one in the container: runc takes a console socket only when it detaches, and a
-// detached command's exit code would go to the subreaper.
+// Exec implements Runtime. The program stays while the command runs, as its parent.
 func (r *Program) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	p, err := r.exec(ctx, o)
 	if err != nil {
@@ -133,27 +130,10 @@ func (r *Program) exec(ctx context.Context, o ExecOptions) (_ *Process, err erro
 	if !o.Process.Terminal {
 		return Attach(ctx, c.command(streams{o.Stdin, o.Stdout, o.Stderr}, args), a)
 	}
-	master, slave, err := OpenPTY()
-	if err != nil {
-		return nil, err
+	if c.r.cfg.Kind == Crun {
+		return c.execConsole(ctx, args, a)
 	}
-	defer slave.Close()
-	if size := o.Process.ConsoleSize; size != nil {
-		err = Resize(master, uint16(size.Height), uint16(size.Width))
-	}
-	if err == nil {
-		cmd := c.command(streams{slave, slave, slave}, args)
-		// Its controlling terminal, so that a resize of ours reaches it as SIGWINCH.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-		a.Console = master
-		p, e := Attach(ctx, cmd, a)
-		if e == nil {
-			return p, nil
-		}
-		err = e
-	}
-	master.Close()
-	return nil, err
+	return c.execRelayed(ctx, o, args, a)
 }
 
 // verdict tells a command's own exit code from the runtime's failure to run it: only the latter leaves a complaint.

@@ -93,10 +93,8 @@ func consoleSocket(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// receiveConsole takes the terminal out of the socket's queue. The runtime has connected and sent it before it exits,
-// so nothing here has to wait; the deadline is for a runtime that never did.
-func receiveConsole(l *net.UnixListener) (*os.File, error) {
-	deadline := time.Now().Add(time.Second)
+// receiveConsole takes the terminal out of the socket's queue, or waits for it until deadline, where there is one.
+func receiveConsole(l *net.UnixListener, deadline time.Time) (*os.File, error) {
 	l.SetDeadline(deadline)
 	conn, err := l.AcceptUnix()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +95,8 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 	}
 	made := Created{}
 	if made.PID, err = c.pid(o.PIDFile); err == nil && console != nil {
-		made.Console, err = receiveConsole(console)
+		// The runtime has sent it before it exited: the deadline is for one that never did.
+		made.Console, err = receiveConsole(console, time.Now().Add(time.Second))
 	}
 	return made, err
 }

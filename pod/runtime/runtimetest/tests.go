@@ -125,9 +125,13 @@ func tty(f *fixture) {
 // talk holds the probe's conversation on a terminal.
 func talk(f *fixture, console *os.File) {
 	f.Helper()
-	f.must(runtime.Resize(console, 30, 100))
 	o := output{read: console}
 	if line := o.line(f); line != "tty true" {
+		f.Fatalf("said %q", line)
+	}
+	// The command is at work by now: the new size has to reach it.
+	f.must(runtime.Resize(console, 30, 100))
+	if line := o.line(f); line != "resized" {
 		f.Fatalf("said %q", line)
 	}
 	_, err := console.WriteString("hi\n")

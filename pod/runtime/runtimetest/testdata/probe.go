@@ -44,12 +44,25 @@ func main() {
 		cmd.Wait()
 	case "sleep":
 		time.Sleep(time.Hour)
-	case "tty":
+	case "tty": // says whether it has one, waits until it is 30 rows high, and repeats what is typed
+		resized := make(chan os.Signal, 1)
+		signal.Notify(resized, syscall.SIGWINCH)
 		_, err := os.Stdin.Stat()
 		t := make([]byte, 64)
 		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, 0x5401, uintptr(unsafe.Pointer(&t[0])))
 		fmt.Println("tty", err == nil && errno == 0)
+		for height() != 30 {
+			<-resized
+		}
+		fmt.Println("resized")
 		n, _ := os.Stdin.Read(t)
 		fmt.Printf("got %q\n", t[:n])
 	}
+}
+
+// height of the terminal by TIOCGWINSZ, see ioctl_tty(2).
+func height() uint16 {
+	var size [4]uint16
+	syscall.Syscall(syscall.SYS_IOCTL, 0, 0x5413, uintptr(unsafe.Pointer(&size)))
+	return size[0]
 }
