@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,34 +14,71 @@ import (
 func (u *up) unknownServices() error {
 	var errs []error
 	for _, s := range u.opt.Services {
-		if len(u.replicas(s)) == 0 && !slices.ContainsFunc(u.observed.Containers, func(c pod.ContainerStatus) bool { return c.Service == s }) {
+		if !u.desired.Has(s) && !slices.ContainsFunc(u.observed.Containers, func(c pod.ContainerStatus) bool { return c.Service == s }) {
 			errs = append(errs, fmt.Errorf("no service named %q", s))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// portsTaken refuses host ports that somebody else listens on.
+// cannotStart refuses to begin what this machine cannot carry out.
+func (u *up) cannotStart() error {
+	if u.observed.NoRuntime == "" || u.observed.Up || u.opt.CreateOnly {
+		return nil
+	}
+	return errors.New(u.observed.NoRuntime)
+}
+
+// portsTaken refuses host ports that somebody else listens on, or a container that the plan leaves alone.
 func (u *up) portsTaken() error {
 	var errs []error
+	staying := u.staying()
 	for _, name := range u.names {
 		for _, p := range u.fates[name].want.Ports {
+			for _, c := range staying {
+				if slices.ContainsFunc(c.Ports, func(o pod.Port) bool { return overlap(o, p) }) {
+					errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: %s publishes it%s", p.HostPort, p.Protocol, u.fates[name].want.Service, c.Name, u.remedy(c)))
+				}
+			}
 			i := slices.IndexFunc(u.observed.Taken, func(t pod.TakenPort) bool { return takes(t, p) })
 			if i < 0 {
 				continue
 			}
-			owner := ""
+			how := ": publish another host port"
 			if t := u.observed.Taken[i]; t.Owner != "" {
-				owner = " by " + t.Owner
+				how = fmt.Sprintf(" by %s: stop it, or publish another host port", t.Owner)
 			}
-			errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: address already in use%s: stop it, or publish another host port", p.HostPort, p.Protocol, u.fates[name].want.Service, owner))
+			errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: address already in use%s", p.HostPort, p.Protocol, u.fates[name].want.Service, how))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 func takes(t pod.TakenPort, p pod.Port) bool {
-	return t.HostPort == p.HostPort && t.Protocol == p.Protocol && (t.HostIP == p.HostIP || t.HostIP == "" || p.HostIP == "")
+	return overlap(pod.Port{HostIP: t.HostIP, HostPort: t.HostPort, Protocol: t.Protocol}, p)
+}
+
+// overlap says whether two host ports cannot both be bound; those left to the kernel always can.
+func overlap(a, b pod.Port) bool {
+	return a.HostPort != 0 && a.HostPort == b.HostPort && a.Protocol == b.Protocol &&
+		(a.HostIP == b.HostIP || a.HostIP == "" || b.HostIP == "")
+}
+
+// staying are the living containers that the file does not have and the plan leaves alone: orphans, and those of
+// `run`.
+func (u *up) staying() []pod.ContainerStatus {
+	return slices.DeleteFunc(slices.Clone(u.observed.Containers), func(c pod.ContainerStatus) bool {
+		_, wanted := u.desired.Container(c.Name)
+		return wanted || !c.Run.State.Alive() || u.whyLeave(c) != ""
+	})
+}
+
+// remedy is what the user can do about a container that stays.
+func (u *up) remedy(c pod.ContainerStatus) string {
+	if u.orphan(c) {
+		return fmt.Sprintf(": the file has no service %s, --remove-orphans removes it", c.Service)
+	}
+	return ""
 }
 
 // listenersCollide refuses two containers of one cell that declare one port, in the file or in their image:
@@ -50,13 +88,22 @@ func (u *up) listenersCollide() error {
 		cell string
 		pod.Listen
 	}
-	first := map[at]string{}
+	first, remedy := map[at]string{}, map[string]string{}
 	var errs []error
+	for _, c := range u.staying() {
+		if c.OneOff { // it runs a command of its own, which need not listen
+			continue
+		}
+		for _, l := range u.listens(c.Container) {
+			first[at{c.Cell, l}], remedy[c.Name] = c.Name, u.remedy(c)
+		}
+	}
 	for _, c := range u.desired.Containers {
 		for _, l := range u.listens(c) {
 			key := at{c.Cell, l}
 			if other, taken := first[key]; taken {
-				errs = append(errs, fmt.Errorf("cannot run %s and %s in one pod: both listen on port %d/%s, and the containers of a pod share one network: let one of them listen on another port", other, c.Name, l.Port, l.Protocol))
+				hint := cmp.Or(remedy[other], ": let one of them listen on another port")
+				errs = append(errs, fmt.Errorf("cannot run %s and %s in one pod: both listen on port %d/%s, and the containers of a pod share one network%s", other, c.Name, l.Port, l.Protocol, hint))
 				continue
 			}
 			first[key] = c.Name
@@ -80,13 +127,16 @@ func (u *up) listens(c pod.Container) []pod.Listen {
 	return slices.Compact(all)
 }
 
-// samePorts says whether the published ports are already as wanted; a host port left to the kernel is met by any.
+// samePorts says whether the published ports are already as wanted; a host port left to the kernel is met by any
+// that no other is.
 func samePorts(want, have []pod.Port) bool {
 	if len(want) != len(have) {
 		return false
 	}
 	rest := slices.Clone(have)
-	for _, w := range want {
+	chosenLast := slices.Clone(want)
+	slices.SortStableFunc(chosenLast, func(a, b pod.Port) int { return cmp.Compare(min(b.HostPort, 1), min(a.HostPort, 1)) })
+	for _, w := range chosenLast {
 		i := slices.IndexFunc(rest, func(h pod.Port) bool {
 			if w.HostPort == 0 {
 				h.HostPort = 0

@@ -2,7 +2,9 @@ package planner
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pcompose/pcompose/pod"
@@ -39,34 +41,49 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 		case desired == nil || opt.RemoveOrphans || c.OneOff:
 			return true
 		}
-		return slices.ContainsFunc(desired.Containers, func(d pod.Container) bool { return d.Service == c.Service })
+		return desired.Has(c.Service)
 	}
 	end := &teardown{plan: plan, observed: observed, grace: opt.Grace, why: "asked to end", stopped: map[string]int{}}
 	removed := end.remove(ending, opt.Volumes)
 	rest := slices.DeleteFunc(slices.Clone(observed.Containers), ending)
-	for _, c := range rest {
-		if opt.Services == nil {
-			plan.note("container %s is of service %s, which the file does not have, and keeps the pod: --remove-orphans removes it", c.Name, c.Service)
-		}
-	}
-	if len(rest) > 0 {
+	switch {
+	case len(rest) > 0:
 		end.publishRest(rest, removed)
-		return plan
-	}
-	if observed.Up || observed.Spec != nil {
+	case observed.Up || observed.Spec != nil:
 		removed = append(removed, plan.add(RemoveSandbox{observed.Name}, "asked to end", removed...))
 	}
-	if opt.Services == nil {
-		removeVolumes(plan, desired, observed, opt, removed)
-		removeImages(plan, desired, observed, opt, removed)
+	if opt.Services != nil {
+		return plan
+	}
+	for _, c := range rest {
+		plan.note("container %s is of service %s, which the file does not have, and keeps the pod: --remove-orphans removes it", c.Name, c.Service)
+	}
+	if opt.Volumes {
+		removeVolumes(plan, desired, observed, rest, removed)
+	}
+	if opt.Images != KeepImages {
+		removeImages(plan, desired, observed, rest, opt.Images, removed)
 	}
 	return plan
 }
 
-func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOptions, after []int) {
-	if !opt.Volumes {
-		return
+// Undo plans the way back from a failed Up of a pod that did not exist before. Once a container has run, what it
+// did is worth a look, and nothing is undone.
+func Undo(before, now pod.Status) *Plan {
+	if before.Spec != nil || before.Up {
+		return &Plan{Project: now.Name}
 	}
+	for _, c := range now.Containers {
+		if !c.Run.StartedAt.IsZero() || c.Run.Error != "" || c.Run.State.Alive() {
+			return &Plan{Project: now.Name}
+		}
+	}
+	now.Volumes = slices.DeleteFunc(slices.Clone(now.Volumes), func(v string) bool { return slices.Contains(before.Volumes, v) })
+	return Down(nil, now, DownOptions{Volumes: true})
+}
+
+// removeVolumes removes the volumes that the file or the pod declares, but those of containers that stay.
+func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, after []int) {
 	declared := map[string]pod.Volume{}
 	for _, spec := range []*pod.Spec{observed.Spec, desired} {
 		if spec != nil {
@@ -77,17 +94,20 @@ func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownO
 	}
 	names := slices.Sorted(keys(declared))
 	for _, name := range names {
-		if !declared[name].External && slices.Contains(observed.Volumes, name) {
+		mounts := func(c pod.ContainerStatus) bool { return mountsVolume(c.Container, name) }
+		if !declared[name].External && slices.Contains(observed.Volumes, name) && !slices.ContainsFunc(rest, mounts) {
 			plan.add(RemoveVolume{name}, "asked to remove volumes", after...)
 			plan.loses(fmt.Sprintf("the data in volume %s", name))
 		}
 	}
 }
 
-func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOptions, after []int) {
-	if opt.Images == KeepImages {
-		return
-	}
+func mountsVolume(c pod.Container, name string) bool {
+	return slices.ContainsFunc(c.Mounts, func(m pod.Mount) bool { return m.Type == pod.MountVolume && m.Source == name })
+}
+
+// removeImages removes the images of the file and the pod, but those of containers that stay.
+func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, which RemoveImages, after []int) {
 	var images []string
 	for _, c := range observed.Containers {
 		images = append(images, c.Image)
@@ -100,7 +120,8 @@ func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOp
 	slices.Sort(images)
 	for _, image := range slices.Compact(images) {
 		_, present := observed.Images[image]
-		if present && (opt.Images == AllImages || builtFor(observed.Name, image)) {
+		used := slices.ContainsFunc(rest, func(c pod.ContainerStatus) bool { return c.Image == image })
+		if present && !used && (which == AllImages || builtFor(observed.Name, image)) {
 			plan.add(RemoveImage{image}, "asked to remove images", after...)
 		}
 	}
@@ -108,7 +129,7 @@ func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, opt DownOp
 
 // builtFor says whether an image has the name that a build without `image:` gets: project-service.
 func builtFor(project, image string) bool {
-	return len(image) > len(project)+1 && image[:len(project)+1] == project+"-"
+	return strings.HasPrefix(image, project+"-")
 }
 
 // Stop plans the stop of the named services' containers (nil: all), dependents first. Their ports are free
@@ -131,6 +152,9 @@ func Remove(observed pod.Status, services []string, stopFirst, volumes bool) *Pl
 	end.remove(func(c pod.ContainerStatus) bool {
 		return named(services)(c) && (stopFirst || !c.Run.State.Alive())
 	}, volumes)
+	if len(end.stopped) > 0 {
+		end.publishRest(slices.DeleteFunc(slices.Clone(observed.Containers), named(services)), slices.Collect(maps.Values(end.stopped)))
+	}
 	return plan
 }
 
@@ -147,15 +171,20 @@ func Kill(observed pod.Status, services []string, signal string) *Plan {
 
 // Start plans the start of containers that exist, in the order and after the waits of their dependencies.
 func Start(observed pod.Status, services []string, wait bool) (*Plan, error) {
-	opt := UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Wait: wait}
-	return Up(asSpec(observed), observed, opt)
+	return again(observed, UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Wait: wait})
 }
 
-// Restart plans a stop and a start of the named services' containers, and of those that depend on them with
-// restart: true.
+// Restart plans a stop and a start of the named services' containers, and of no others: nil names all.
 func Restart(observed pod.Status, services []string, grace *time.Duration) (*Plan, error) {
-	opt := UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Restart: true, Grace: grace}
-	return Up(asSpec(observed), observed, opt)
+	return again(observed, UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Restart: true, Grace: grace})
+}
+
+// again plans an Up of the containers that there are. Those whose creation was interrupted are left for the next
+// Up, which has the file.
+func again(observed pod.Status, opt UpOptions) (*Plan, error) {
+	u := newUp(asSpec(observed), observed, opt)
+	u.asFound = true
+	return u.make()
 }
 
 // asSpec is the pod that the observed containers were made for.

@@ -7,7 +7,11 @@ package planner
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // Plan is a list of steps in an order in which they could be carried out one by one.
@@ -27,6 +31,8 @@ type Step struct {
 	Why string
 	// After are the steps that must have succeeded before this one starts; each has a smaller ID.
 	After []int
+	// Past are steps that must have ended before this one starts, well or not; each has a smaller ID.
+	Past []int
 	// Loses says which data the step destroys; "" for none.
 	Loses string
 }
@@ -45,9 +51,11 @@ func (p *Plan) Loses() []string {
 	return lost
 }
 
-// String prints a step a line: what it waits for, its number, the object, the verb and the reason.
+// String prints a step a line: what it waits for, its number, the object, the verb and the reason. Steps in
+// round brackets may fail.
 //
 //	[1 2] -> #3 container/shop-web-1 create: image changed
+//	[3 (5)] -> #6 container/shop-web-1 start: created
 func (p *Plan) String() string {
 	var b strings.Builder
 	for _, s := range p.Steps {
@@ -62,7 +70,14 @@ func (p *Plan) String() string {
 // String is the step's line in the plan.
 func (s Step) String() string {
 	d := s.Describe()
-	line := fmt.Sprintf("%v -> #%d %s %s", s.After, s.ID, d.Object(), d.Verb)
+	var waits []string
+	for _, id := range s.After {
+		waits = append(waits, strconv.Itoa(id))
+	}
+	for _, id := range s.Past {
+		waits = append(waits, fmt.Sprintf("(%d)", id))
+	}
+	line := fmt.Sprintf("%v -> #%d %s %s", waits, s.ID, d.Object(), d.Verb)
 	if d.Detail != "" {
 		line += " " + d.Detail
 	}
@@ -85,18 +100,34 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID     int    `json:"id"`
 		After  []int  `json:"after"`
+		Past   []int  `json:"past,omitempty"`
 		Object string `json:"object"`
 		Verb   string `json:"verb"`
 		Detail string `json:"detail,omitempty"`
 		Why    string `json:"why"`
 		Loses  string `json:"loses,omitempty"`
-	}{s.ID, after, d.Object(), d.Verb, d.Detail, s.Why, s.Loses})
+	}{s.ID, after, s.Past, d.Object(), d.Verb, d.Detail, s.Why, s.Loses})
 }
 
 // add appends a step and returns its ID. Steps that do not exist (0) and doubles in after are left out.
 func (p *Plan) add(a Action, why string, after ...int) int {
 	id := len(p.Steps) + 1
 	p.Steps = append(p.Steps, Step{ID: id, Action: a, Why: why, After: unique(after)})
+	return id
+}
+
+// past makes the newest step wait for the end of others, whatever it is. What it needs anyway is left out.
+func (p *Plan) past(ids ...int) {
+	s := &p.Steps[len(p.Steps)-1]
+	s.Past = slices.DeleteFunc(unique(ids), func(id int) bool { return slices.Contains(s.After, id) })
+}
+
+// remove adds the removal of a container, and says what is lost with it.
+func (p *Plan) remove(c pod.ContainerStatus, volumes bool, why string, after ...int) int {
+	id := p.add(RemoveContainer{Name: c.Name, Volumes: volumes}, why, after...)
+	if volumes && len(c.Anonymous) > 0 {
+		p.loses("the data in the anonymous volumes of " + c.Name)
+	}
 	return id
 }
 

@@ -20,6 +20,13 @@ func live(field string) bool {
 	return false
 }
 
+// keep is the container there is, with what can change of it as wanted.
+func keep(want, have pod.Container) pod.Container {
+	have.Labels, have.Ports, have.After, have.Health, have.Restart = want.Labels, want.Ports, want.After, want.Health, want.Restart
+	have.Stop, have.Pull, have.Listens = want.Stop, want.Pull, want.Listens
+	return have
+}
+
 // words are the Compose names of fields that are called differently there.
 func words(field string) string {
 	switch field {

@@ -46,10 +46,7 @@ func (t *teardown) remove(chosen func(pod.ContainerStatus) bool, volumes bool) [
 		if !chosen(c) {
 			continue
 		}
-		steps = append(steps, t.plan.add(RemoveContainer{Name: name, Volumes: volumes}, t.why, t.stopped[name]))
-		if volumes && len(c.Anonymous) > 0 {
-			t.plan.loses("the data in the anonymous volumes of " + name)
-		}
+		steps = append(steps, t.plan.remove(c, volumes, t.why, t.stopped[name]))
 	}
 	return steps
 }

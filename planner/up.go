@@ -31,6 +31,8 @@ type UpOptions struct {
 	Recreate   Recreate
 	// Restart stops what runs of the selected containers and starts them all.
 	Restart bool
+	// ForceDependencies extends RecreateAll from the services named to what they depend on.
+	ForceDependencies bool
 	// RenewAnonymous gives replaced containers new anonymous volumes.
 	RenewAnonymous bool
 	RemoveOrphans  bool
@@ -43,8 +45,11 @@ type UpOptions struct {
 // Up plans the steps that make the observed pod the desired one. It fails, before anything is done, where the
 // pod could not work: a host port taken, two containers listening on one port, an image that cannot be had.
 func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
-	u := newUp(desired, observed, opt)
-	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.listenersCollide()); err != nil {
+	return newUp(desired, observed, opt).make()
+}
+
+func (u *up) make() (*Plan, error) {
+	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.listenersCollide(), u.cannotStart()); err != nil {
 		return nil, err
 	}
 	u.chooseFates()
@@ -56,7 +61,7 @@ func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 	u.removeOrphans()
 	u.createContainers()
 	u.updateContainers()
-	if !opt.CreateOnly {
+	if !u.opt.CreateOnly {
 		u.startContainers()
 	}
 	return u.plan, nil
@@ -72,7 +77,8 @@ type fate struct {
 	replace string
 	start   string
 	// bounce says why it is stopped and started as it is: a dependency with restart: true was replaced.
-	bounce  string
+	bounce string
+	// updated names what changes of it without a new container.
 	updated []string
 }
 
@@ -90,27 +96,37 @@ type up struct {
 	observed pod.Status
 	opt      UpOptions
 	plan     *Plan
+	// asFound says that desired is what was observed, so that nothing is an orphan or a replica too many.
+	asFound bool
 	// fates are those of the selected containers, by name; names is their order.
 	fates map[string]*fate
 	names []string
+	// services are those selected, some of which may have no container.
+	services map[string]bool
 	// The steps made so far, by image, volume or container; 0 for none.
-	pulled, made, stoppedBy, removedBy, createdBy, startedBy map[string]int
-	waits                                                    map[pod.Dependency]map[string]int
-	sandboxed, portsDone                                     int
+	made, stoppedBy, removedBy, createdBy, updatedBy, startedBy map[string]int
+	waits                                                       map[pod.Dependency]map[string]int
+	// pulls are all pulls: nothing is made before every image is there, so that a missing one leaves nothing.
+	pulls []int
+	// portsDone is the step that makes the network, or changes its ports.
+	portsDone int
 }
 
 func newUp(desired pod.Spec, observed pod.Status, opt UpOptions) *up {
 	u := &up{
 		desired: desired, observed: observed, opt: opt,
 		plan:  &Plan{Project: desired.Name},
-		fates: map[string]*fate{}, pulled: map[string]int{}, made: map[string]int{}, stoppedBy: map[string]int{},
-		removedBy: map[string]int{}, createdBy: map[string]int{}, startedBy: map[string]int{},
-		waits: map[pod.Dependency]map[string]int{},
+		fates: map[string]*fate{}, made: map[string]int{}, stoppedBy: map[string]int{},
+		removedBy: map[string]int{}, createdBy: map[string]int{}, updatedBy: map[string]int{}, startedBy: map[string]int{},
+		waits: map[pod.Dependency]map[string]int{}, services: map[string]bool{},
+	}
+	for _, s := range desired.Idle {
+		u.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
 	}
 	for _, c := range selected(desired.Containers, opt.Services, opt.OnlyNamed) {
 		have, exists := observed.Container(c.Name)
 		u.fates[c.Name] = &fate{want: c, have: have, exists: exists}
-		u.names = append(u.names, c.Name)
+		u.names, u.services[c.Service] = append(u.names, c.Name), true
 	}
 	return u
 }
@@ -121,12 +137,12 @@ func (u *up) chooseFates() {
 		f := u.fates[name]
 		switch {
 		case !f.exists:
-		case u.opt.Recreate == RecreateAll:
+		case u.opt.Recreate == RecreateAll && u.forced(f.want.Service):
 			f.replace = "forced"
 		default:
-			why := whyReplace(f.want, f.have, u.observed.Images)
-			if u.opt.Recreate != RecreateNone || f.have.Run.State == pod.StatePartial {
-				f.replace = why
+			f.replace = whyReplace(f.want, f.have, u.observed.Images)
+			if u.opt.Recreate == RecreateNone && f.have.Run.State != pod.StatePartial {
+				f.replace, f.want = "", keep(f.want, f.have.Container)
 			}
 		}
 		switch {
@@ -144,25 +160,47 @@ func (u *up) chooseFates() {
 	}
 }
 
-// bounceDependents marks living containers that must restart because a dependency does; it says whether it
-// found one, since each may have dependents of its own.
+// forced says whether RecreateAll means a service.
+func (u *up) forced(service string) bool {
+	return u.opt.Services == nil || u.opt.ForceDependencies || slices.Contains(u.opt.Services, service)
+}
+
+// bounceDependents marks living containers that must restart because a dependency does, those of services that
+// were not named too, as they are; it says whether it found one, since each may have dependents of its own.
 func (u *up) bounceDependents() bool {
 	found := false
-	for _, name := range u.names {
-		f := u.fates[name]
-		if f.created() || f.bounce != "" || !f.have.Run.State.Alive() {
+	for _, c := range u.observed.Containers {
+		f := u.fates[c.Name]
+		if f == nil && (u.opt.OnlyNamed || c.OneOff || u.whyLeave(c) != "") {
 			continue
 		}
-		for _, d := range f.want.After {
-			for _, on := range u.replicas(d.On) {
-				if of := u.fates[on]; d.Restart && of != nil && of.stopped() {
-					f.bounce = fmt.Sprintf("%s restarts, and depends_on says restart: true", on)
-					f.start, found = f.bounce, true
-				}
+		if f == nil {
+			f = &fate{want: c.Container, have: c, exists: true}
+		}
+		if f.created() || f.bounce != "" || !c.Run.State.Alive() {
+			continue
+		}
+		if on := u.restarted(f.want.After); on != "" {
+			f.bounce = fmt.Sprintf("%s restarts, and depends_on says restart: true", on)
+			f.start, found = f.bounce, true
+			if u.fates[c.Name] == nil {
+				u.fates[c.Name], u.names = f, append(u.names, c.Name)
 			}
 		}
 	}
 	return found
+}
+
+// restarted is a container that is replaced or restarted, of those a container says to restart with; "" for none.
+func (u *up) restarted(after []pod.Dependency) string {
+	for _, d := range after {
+		for _, on := range u.replicas(d.On) {
+			if f := u.fates[on]; d.Restart && f != nil && f.exists && (f.replace != "" || f.bounce != "") {
+				return on
+			}
+		}
+	}
+	return ""
 }
 
 // whyStart says why a container that exists is started, "" when it runs.

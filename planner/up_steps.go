@@ -11,17 +11,19 @@ import (
 // pullImages adds a pull for every image that a container to be made needs and the store lacks.
 func (u *up) pullImages() error {
 	var errs []error
+	seen := map[string]bool{}
 	for _, name := range u.names {
 		f := u.fates[name]
 		image := f.want.Image
-		if _, have := u.observed.Images[image]; have || !f.created() || u.pulled[image] != 0 {
+		if _, have := u.observed.Images[image]; have || !f.created() || seen[image] {
 			continue
 		}
+		seen[image] = true
 		if f.want.Pull == pod.PullNever {
 			errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", name, image))
 			continue
 		}
-		u.pulled[image] = u.plan.add(PullImage{Image: image, Platform: f.want.Platform}, "not in the store")
+		u.pulls = append(u.pulls, u.plan.add(PullImage{Image: image, Platform: f.want.Platform}, "not in the store"))
 	}
 	return errors.Join(errs...)
 }
@@ -43,7 +45,7 @@ func (u *up) createVolumes() error {
 		case v.External:
 			errs = append(errs, fmt.Errorf("cannot create container %q: volume %q is external and does not exist: create it with `pcompose volume create %s`", used[v.Name], v.Name, v.Name))
 		default:
-			u.made[v.Name] = u.plan.add(CreateVolume{v}, "does not exist")
+			u.made[v.Name] = u.plan.add(CreateVolume{v}, "does not exist", u.pulls...)
 		}
 	}
 	return errors.Join(errs...)
@@ -55,10 +57,9 @@ func (u *up) sandbox() {
 	switch {
 	case !u.observed.Up && u.opt.CreateOnly:
 	case !u.observed.Up:
-		u.sandboxed = u.plan.add(CreateSandbox{Name: u.desired.Name, Cells: u.desired.Cells, Ports: ports}, "not running")
-		u.portsDone = u.sandboxed
+		u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Cells: u.desired.Cells, Ports: ports}, "not running", u.pulls...)
 	case !samePorts(ports, u.observed.Ports) && !u.opt.CreateOnly:
-		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed")
+		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed", u.pulls...)
 	}
 }
 
@@ -70,7 +71,7 @@ func (u *up) published() []pod.Port {
 		ports = append(ports, u.fates[name].want.Ports...)
 	}
 	for _, c := range u.observed.Containers {
-		if u.fates[c.Name] == nil && c.Run.State.Alive() && !(u.opt.RemoveOrphans && u.orphan(c)) && !u.surplus(c) {
+		if u.fates[c.Name] == nil && c.Run.State.Alive() && u.whyLeave(c) == "" {
 			ports = append(ports, c.Ports...)
 		}
 	}
@@ -95,7 +96,7 @@ func (u *up) stopReplaced() {
 		}
 		if f.replace != "" {
 			after := append(u.prepared(f), u.stoppedBy[name])
-			u.removedBy[name] = u.plan.add(RemoveContainer{Name: name, Volumes: u.opt.RenewAnonymous}, f.replace, after...)
+			u.removedBy[name] = u.plan.remove(f.have, u.opt.RenewAnonymous, f.replace, after...)
 		}
 	}
 }
@@ -107,7 +108,7 @@ func (u *up) prepared(f *fate) []int { return append(u.ingredients(f), u.portsDo
 // ingredients are the steps that make what a container is made of. The pod's network is not among them: it is
 // made meanwhile.
 func (u *up) ingredients(f *fate) []int {
-	steps := []int{u.pulled[f.want.Image]}
+	steps := slices.Clone(u.pulls)
 	for _, m := range f.want.Mounts {
 		if m.Type == pod.MountVolume {
 			steps = append(steps, u.made[m.Source])
@@ -130,37 +131,58 @@ func (u *up) dependentsStopped(name string) []int {
 
 // orphan says whether a container is of a service that the file does not have.
 func (u *up) orphan(c pod.ContainerStatus) bool {
-	return !c.OneOff && !slices.ContainsFunc(u.desired.Containers, func(d pod.Container) bool { return d.Service == c.Service })
+	return !c.OneOff && !u.asFound && !u.desired.Has(c.Service)
 }
 
 // surplus says whether a container is a replica more than its service, of those planned, should have.
 func (u *up) surplus(c pod.ContainerStatus) bool {
-	if c.OneOff || u.fates[c.Name] != nil {
-		return false
+	return !c.OneOff && !u.asFound && u.fates[c.Name] == nil && u.services[c.Service]
+}
+
+// whyLeave says why a container that is not wanted is removed, "" to leave it alone.
+func (u *up) whyLeave(c pod.ContainerStatus) string {
+	switch {
+	case u.surplus(c):
+		return fmt.Sprintf("service %s has fewer replicas now, or another container_name", c.Service)
+	case u.orphan(c) && u.opt.RemoveOrphans:
+		return fmt.Sprintf("the file has no service %s", c.Service)
 	}
-	return slices.ContainsFunc(u.names, func(name string) bool { return u.fates[name].want.Service == c.Service })
+	return ""
 }
 
 // removeOrphans removes surplus replicas, and orphans where asked to; else it notes them.
 func (u *up) removeOrphans() {
-	for _, c := range u.observed.Containers {
-		why := ""
-		switch {
-		case u.surplus(c):
-			why = fmt.Sprintf("service %s has fewer replicas now, or another container_name", c.Service)
-		case u.orphan(c) && u.opt.RemoveOrphans:
-			why = fmt.Sprintf("the file has no service %s", c.Service)
-		case u.orphan(c):
-			u.plan.note("container %s is of service %s, which the file does not have: --remove-orphans removes it", c.Name, c.Service)
-		}
-		if why != "" {
-			stop := 0
-			if c.Run.State.Alive() {
-				stop = u.plan.add(StopContainer{Name: c.Name, Grace: u.grace(c.Stop)}, why)
+	for _, name := range reverseOrder(u.observed.Containers) {
+		c, _ := u.observed.Container(name)
+		why := u.whyLeave(c)
+		if why == "" {
+			if u.orphan(c) {
+				u.plan.note("container %s is of service %s, which the file does not have: --remove-orphans removes it", c.Name, c.Service)
 			}
-			u.removedBy[c.Name] = u.plan.add(RemoveContainer{Name: c.Name, Volumes: true}, why, stop)
+			continue
+		}
+		if c.Run.State.Alive() {
+			u.stoppedBy[name] = u.plan.add(StopContainer{Name: name, Grace: u.grace(c.Stop)}, why, u.dependentsStopped(name)...)
+		}
+		u.removedBy[name] = u.plan.remove(c, true, why, u.stoppedBy[name])
+	}
+}
+
+// cleared are the stops of containers that leave for good and have what a container needs: their service's
+// place, or a port in its cell.
+func (u *up) cleared(want pod.Container) []int {
+	var steps []int
+	for _, c := range u.observed.Containers {
+		if u.fates[c.Name] != nil || u.stoppedBy[c.Name] == 0 {
+			continue
+		}
+		listens := u.listens(want)
+		shared := func(l pod.Listen) bool { return c.Cell == want.Cell && slices.Contains(listens, l) }
+		if c.Service == want.Service || slices.ContainsFunc(u.listens(c.Container), shared) {
+			steps = append(steps, u.stoppedBy[c.Name])
 		}
 	}
+	return steps
 }
 
 // createContainers adds the containers that do not exist or are replaced.
@@ -184,27 +206,37 @@ func (u *up) createContainers() {
 func (u *up) updateContainers() {
 	for _, name := range u.names {
 		if f := u.fates[name]; len(f.updated) > 0 {
-			u.plan.add(UpdateContainer{Container: f.want, Changed: f.updated}, "changed, and needs no new container", u.portsDone)
+			u.updatedBy[name] = u.plan.add(UpdateContainer{Container: f.want, Changed: f.updated}, "changed, and needs no new container", u.portsDone)
 		}
 	}
 }
 
 // startContainers adds the starts, each after the waits that its dependencies ask for.
 func (u *up) startContainers() {
-	for _, name := range startOrder(u.desired.Containers) {
+	wants := make([]pod.Container, len(u.names))
+	for i, name := range u.names {
+		wants[i] = u.fates[name].want
+	}
+	for _, name := range startOrder(wants) {
 		f := u.fates[name]
-		if f == nil || f.start == "" {
+		if f.start == "" {
 			continue
 		}
-		after := []int{u.createdBy[name], u.stoppedBy[name], u.sandboxed, u.portsDone}
+		after := append(u.cleared(f.want), u.createdBy[name], u.updatedBy[name], u.stoppedBy[name], u.portsDone)
+		var past []int
 		for _, d := range f.want.After {
 			for _, on := range u.replicas(d.On) {
-				if u.fates[on] != nil { // --no-deps waits for none
+				switch {
+				case u.fates[on] == nil: // --no-deps waits for none
+				case d.Required:
 					after = append(after, u.await(on, d))
+				default:
+					past = append(past, u.await(on, d))
 				}
 			}
 		}
 		u.startedBy[name] = u.plan.add(StartContainer{Name: name}, f.start, after...)
+		u.plan.past(past...)
 	}
 	if u.opt.Wait {
 		for _, name := range u.names {
@@ -217,11 +249,11 @@ func (u *up) startContainers() {
 
 // await is the step after which a container has come as far as a dependency asks; 0 where it has already.
 func (u *up) await(name string, d pod.Dependency) int {
-	started := u.startedBy[name]
+	started, updated := u.startedBy[name], u.updatedBy[name]
 	if d.Until == pod.UntilStarted {
 		return started
 	}
-	if started == 0 && reached(u.observed, name, d.Until) {
+	if started+updated == 0 && reached(u.observed, name, d.Until) {
 		return 0
 	}
 	d.Restart = false // does not change what is waited for
@@ -230,7 +262,7 @@ func (u *up) await(name string, d pod.Dependency) int {
 	}
 	if u.waits[d][name] == 0 {
 		action := WaitContainer{Name: name, Until: d.Until, Required: d.Required}
-		u.waits[d][name] = u.plan.add(action, whyWait(d), started)
+		u.waits[d][name] = u.plan.add(action, whyWait(d), started, updated)
 	}
 	return u.waits[d][name]
 }

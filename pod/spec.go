@@ -6,6 +6,7 @@ package pod
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,18 @@ type Spec struct {
 	Cells []Cell
 	// Volumes are the named volumes the containers mount, sorted by name.
 	Volumes []Volume `json:",omitempty"`
+	// Disabled are services of profiles that are not active: in the file, not in the pod.
+	Disabled []string `json:",omitempty"`
 	// Containers are sorted by name. Their order says nothing about the order they start in: After does.
 	Containers []Container
+	// Idle are the services of the file that have no container because they are scaled to none, sorted.
+	Idle []string `json:",omitempty"`
+}
+
+// Has says whether the file has a service: with containers, scaled to none, or of an inactive profile.
+func (s Spec) Has(service string) bool {
+	return slices.Contains(s.Idle, service) || slices.Contains(s.Disabled, service) ||
+		slices.ContainsFunc(s.Containers, func(c Container) bool { return c.Service == service })
 }
 
 // Container finds a container of the pod by name.

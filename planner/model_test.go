@@ -1,0 +1,218 @@
+package planner_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// invariants are true of every plan.
+func invariants(t *testing.T, plan *planner.Plan) {
+	t.Helper()
+	made, stops := map[string]int{}, map[string]int{}
+	for i, s := range plan.Steps {
+		if s.ID != i+1 || s.Why == "" {
+			t.Errorf("step %d has ID %d and reason %q", i+1, s.ID, s.Why)
+		}
+		for _, id := range slices.Concat(s.After, s.Past) {
+			if id < 1 || id >= s.ID {
+				t.Errorf("step %d waits for %d", s.ID, id)
+			}
+		}
+		switch a := s.Action.(type) {
+		case planner.CreateContainer:
+			made[a.Container.Name] = s.ID
+		case planner.StopContainer:
+			stops[a.Name] = s.ID
+		case planner.StartContainer:
+			if id := made[a.Name]; id != 0 && !waitsFor(plan, s, id) {
+				t.Errorf("%v starts a container before it is made", s)
+			}
+			if id := stops[a.Name]; id != 0 && !waitsFor(plan, s, id) {
+				t.Errorf("%v starts a container before it has stopped", s)
+			}
+		case planner.RemoveContainer:
+			if id := stops[a.Name]; id != 0 && !waitsFor(plan, s, id) {
+				t.Errorf("%v removes a container before it has stopped", s)
+			}
+		}
+	}
+	if t.Failed() {
+		t.Logf("the plan:\n%s", plan)
+	}
+}
+
+// waitsFor says whether a step starts only after another has succeeded.
+func waitsFor(plan *planner.Plan, s planner.Step, id int) bool {
+	return slices.ContainsFunc(s.After, func(on int) bool { return on == id || waitsFor(plan, plan.Steps[on-1], id) })
+}
+
+// model is a pod and what is done to it; an action that could not be done is an error.
+type model struct{ pod.Status }
+
+// carryOut does a plan's first steps, in a random one of the orders that it allows.
+func (m *model) carryOut(plan *planner.Plan, steps int, rnd *rand.Rand) error {
+	done := map[int]bool{}
+	for range min(steps, len(plan.Steps)) {
+		var ready []planner.Step
+		for _, s := range plan.Steps {
+			waits := slices.ContainsFunc(slices.Concat(s.After, s.Past), func(id int) bool { return !done[id] })
+			if !done[s.ID] && !waits {
+				ready = append(ready, s)
+			}
+		}
+		s := ready[rnd.IntN(len(ready))]
+		done[s.ID] = true
+		if err := m.do(s.Action); err != nil {
+			return fmt.Errorf("step %d: %w, in the plan\n%s", s.ID, err, plan)
+		}
+	}
+	return nil
+}
+
+func (m *model) do(action planner.Action) error {
+	switch a := action.(type) {
+	case planner.PullImage:
+		m.Images[a.Image] = pod.Image{ID: "1"}
+	case planner.CreateVolume:
+		m.Volumes = append(m.Volumes, a.Volume.Name)
+	case planner.CreateSandbox:
+		m.Up, m.Ports = true, a.Ports
+	case planner.PublishPorts:
+		m.Ports = a.Ports
+		if !m.Up {
+			return fmt.Errorf("no pod to publish the ports of")
+		}
+	case planner.CreateContainer:
+		return m.create(a.Container)
+	case planner.UpdateContainer:
+		return m.with(a.Container.Name, func(c *pod.ContainerStatus) error {
+			if c.Run.State == pod.StateRunning && (c.Health == nil) != (a.Container.Health == nil) {
+				c.Run.Health = map[bool]pod.HealthState{true: "", false: pod.HealthStarting}[a.Container.Health == nil]
+			}
+			c.Container = a.Container
+			return nil
+		})
+	case planner.StartContainer:
+		return m.with(a.Name, m.start)
+	case planner.WaitContainer:
+		return m.with(a.Name, func(c *pod.ContainerStatus) error { return wait(c, a.Until) })
+	case planner.StopContainer:
+		return m.with(a.Name, m.stop)
+	case planner.RemoveContainer:
+		err := m.with(a.Name, func(c *pod.ContainerStatus) error {
+			if c.Run.State.Alive() {
+				return fmt.Errorf("%s runs", c.Name)
+			}
+			return nil
+		})
+		m.Containers = slices.DeleteFunc(m.Containers, func(c pod.ContainerStatus) bool { return c.Name == a.Name })
+		return err
+	case planner.RemoveSandbox:
+		if len(m.Containers) > 0 {
+			return fmt.Errorf("the pod has containers")
+		}
+		m.Up, m.Ports, m.Spec = false, nil, nil
+	case planner.RemoveVolume:
+		m.Volumes = slices.DeleteFunc(m.Volumes, func(v string) bool { return v == a.Name })
+		if slices.ContainsFunc(m.Containers, func(c pod.ContainerStatus) bool { return mounts(c.Container, a.Name) }) {
+			return fmt.Errorf("volume %s is mounted", a.Name)
+		}
+	default:
+		return fmt.Errorf("no model of %T", a)
+	}
+	return nil
+}
+
+func (m *model) with(name string, f func(*pod.ContainerStatus) error) error {
+	i := slices.IndexFunc(m.Containers, func(c pod.ContainerStatus) bool { return c.Name == name })
+	if i < 0 {
+		return fmt.Errorf("no container %s", name)
+	}
+	return f(&m.Containers[i])
+}
+
+func (m *model) create(c pod.Container) error {
+	if _, exists := m.Container(c.Name); exists {
+		return fmt.Errorf("%s exists", c.Name)
+	}
+	image, ok := m.Images[c.Image]
+	if !ok {
+		return fmt.Errorf("no image %s", c.Image)
+	}
+	for _, mount := range c.Mounts {
+		if !slices.Contains(m.Volumes, mount.Source) {
+			return fmt.Errorf("no volume %s", mount.Source)
+		}
+	}
+	m.Containers = append(m.Containers, pod.ContainerStatus{Container: c, ImageID: image.ID, Run: pod.Run{State: pod.StateCreated}})
+	slices.SortFunc(m.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// start refuses what would go wrong for real: no network, a port that is not published or that another container
+// listens on, a dependency that is not there yet.
+func (m *model) start(c *pod.ContainerStatus) error {
+	switch {
+	case !m.Up:
+		return fmt.Errorf("%s has no network", c.Name)
+	case c.Run.State.Alive():
+		return fmt.Errorf("%s runs", c.Name)
+	}
+	for _, p := range c.Ports {
+		if !slices.Contains(m.Ports, p) {
+			return fmt.Errorf("port %v of %s is not published", p, c.Name)
+		}
+	}
+	for _, other := range m.Containers {
+		for _, l := range c.Listens {
+			if other.Name != c.Name && other.Run.State.Alive() && slices.Contains(other.Listens, l) {
+				return fmt.Errorf("%s listens on %d still, which %s wants", other.Name, l.Port, c.Name)
+			}
+		}
+		for _, d := range c.After {
+			met := map[pod.Until]bool{
+				pod.UntilStarted:   other.Run.State.Alive(),
+				pod.UntilHealthy:   other.Run.Health == pod.HealthHealthy,
+				pod.UntilCompleted: other.Run.State == pod.StateExited,
+			}
+			if _, wanted := m.Spec.Container(other.Name); wanted && d.On == other.Service && !met[d.Until] {
+				return fmt.Errorf("%s starts while %s is not %s", c.Name, other.Name, d.Until)
+			}
+		}
+	}
+	c.Run = pod.Run{State: pod.StateRunning}
+	if c.Health != nil {
+		c.Run.Health = pod.HealthStarting
+	}
+	return nil
+}
+
+func wait(c *pod.ContainerStatus, until pod.Until) error {
+	switch {
+	case c.Run.State != pod.StateRunning && c.Run.State != pod.StateExited:
+		return fmt.Errorf("nobody starts %s", c.Name)
+	case until == pod.UntilCompleted:
+		c.Run = pod.Run{State: pod.StateExited}
+	case c.Health != nil:
+		c.Run.Health = pod.HealthHealthy
+	}
+	return nil
+}
+
+func (m *model) stop(c *pod.ContainerStatus) error {
+	if !c.Run.State.Alive() {
+		return fmt.Errorf("%s does not run", c.Name)
+	}
+	c.Run = pod.Run{State: pod.StateExited, Stopped: true}
+	return nil
+}
+
+func mounts(c pod.Container, volume string) bool {
+	return slices.ContainsFunc(c.Mounts, func(m pod.Mount) bool { return m.Source == volume })
+}

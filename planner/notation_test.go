@@ -1,0 +1,260 @@
+package planner_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// The notation of testdata/plan, one object a line, in a pod of project shop:
+//
+//	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80 mount=data:/data
+//	volume data external
+//	idle worker
+//
+// Of an observed pod, beside that:
+//
+//	same                    all that is desired is there and runs, with its images, volumes and ports
+//	up                      only namespaces and supervisor
+//	web state=exited:3      all of web, made if not there already; web-2 for one of them
+//	gone web                not there after all
+//	image nginx id=2 listens=80
+//	ports 8080:80@web-1     exactly these are published
+//	taken 8080 nginx (pid 812)
+
+// desired parses a pod as it should be.
+func desired(text string) pod.Spec {
+	spec := pod.Spec{Name: "shop", Cells: []pod.Cell{{Name: pod.DefaultCell}}}
+	for words := range lines(text) {
+		switch words[0] {
+		case "volume":
+			spec.Volumes = append(spec.Volumes, pod.Volume{Name: words[1], External: slices.Contains(words, "external")})
+		case "idle":
+			spec.Idle = append(spec.Idle, words[1])
+		default:
+			service, n, _ := strings.Cut(words[0], "*")
+			for i := 1; i <= max(atoi(n), 1); i++ {
+				c := replica(service, i)
+				for _, w := range words[1:] {
+					key, value, _ := strings.Cut(w, "=")
+					set(&c, key, value)
+				}
+				spec.Containers = append(spec.Containers, c)
+			}
+		}
+	}
+	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
+	return spec
+}
+
+func replica(service string, n int) pod.Container {
+	return pod.Container{
+		Name: fmt.Sprintf("shop-%s-%d", service, n), Service: service, Replica: n, Cell: pod.DefaultCell,
+		Image: service, Pull: pod.PullMissing,
+	}
+}
+
+// observed parses a pod as it is; want is what same means.
+func observed(text string, want pod.Spec) pod.Status {
+	s := pod.Status{Name: "shop", Images: map[string]pod.Image{}}
+	for words := range lines(text) {
+		see(&s, words, want)
+	}
+	slices.SortFunc(s.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	return s
+}
+
+func see(s *pod.Status, words []string, want pod.Spec) {
+	is := func(c pod.ContainerStatus) bool {
+		return len(words) > 1 && (c.Service == words[1] || c.Name == "shop-"+words[1])
+	}
+	switch words[0] {
+	case "same":
+		s.Up, s.Spec, s.Ports = true, &want, want.Ports()
+		for _, v := range want.Volumes {
+			s.Volumes = append(s.Volumes, v.Name)
+		}
+		for _, c := range want.Containers {
+			s.Images[c.Image] = pod.Image{ID: "1"}
+			s.Containers = append(s.Containers, status(c))
+		}
+	case "up":
+		s.Up, s.Spec = true, &want
+	case "down":
+		s.Up, s.Ports = false, nil
+	case "gone":
+		s.Containers = slices.DeleteFunc(s.Containers, is)
+		s.Volumes = slices.DeleteFunc(s.Volumes, func(v string) bool { return v == words[1] })
+		delete(s.Images, words[1])
+	case "volume":
+		s.Volumes = append(s.Volumes, words[1])
+	case "image":
+		image := pod.Image{ID: "1"}
+		for _, w := range words[2:] {
+			switch key, value, _ := strings.Cut(w, "="); key {
+			case "id":
+				image.ID = value
+			case "listens":
+				image.Listens = listens(strings.Split(value, ","))
+			}
+		}
+		s.Images[words[1]] = image
+	case "ports":
+		s.Ports = ports(words[1:], "")
+	case "taken":
+		s.Taken = append(s.Taken, pod.TakenPort{HostPort: uint16(atoi(words[1])), Protocol: pod.TCP, Owner: strings.Join(words[2:], " ")})
+	default:
+		seeContainer(s, words)
+	}
+}
+
+// seeContainer changes the containers of that name, or adds one.
+func seeContainer(s *pod.Status, words []string) {
+	found := false
+	for i := range s.Containers {
+		if c := &s.Containers[i]; c.Service == words[0] || c.Name == "shop-"+words[0] {
+			found = true
+			setStatus(c, words[1:])
+		}
+	}
+	if !found {
+		service, n, _ := strings.Cut(words[0], "-")
+		c := status(replica(service, max(atoi(n), 1)))
+		setStatus(&c, words[1:])
+		s.Containers = append(s.Containers, c)
+	}
+}
+
+// status is a container that runs, healthy if it is checked.
+func status(c pod.Container) pod.ContainerStatus {
+	s := pod.ContainerStatus{Container: c, ID: c.Name, ImageID: "1", Run: pod.Run{State: pod.StateRunning}}
+	if c.Health != nil {
+		s.Run.Health = pod.HealthHealthy
+	}
+	return s
+}
+
+func setStatus(c *pod.ContainerStatus, words []string) {
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "state":
+			state, code, _ := strings.Cut(value, ":")
+			c.Run = pod.Run{State: pod.State(state), ExitCode: atoi(code)}
+			if code == "?" {
+				c.Run.ExitCode = pod.UnknownExit
+			}
+		case "now": // its health
+			c.Run.Health = pod.HealthState(value)
+		case "anonymous":
+			c.Anonymous = map[string]string{value: "anonymous-" + c.Name}
+		default:
+			set(&c.Container, key, value)
+		}
+	}
+}
+
+// atoi is 0 for what is no number.
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+func lines(text string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		for line := range strings.Lines(text) {
+			if words := strings.Fields(line); len(words) > 0 && !yield(words) {
+				return
+			}
+		}
+	}
+}
+
+// set changes one field of a container.
+func set(c *pod.Container, key, value string) {
+	list := strings.Split(value, ",")
+	switch key {
+	case "name":
+		c.Name = value
+	case "image":
+		c.Image = value
+	case "pull":
+		c.Pull = pod.PullPolicy(value)
+	case "cell":
+		c.Cell = value
+	case "command":
+		c.Command = list
+	case "env":
+		c.Env = pairs(list)
+	case "labels":
+		c.Labels = pairs(list)
+	case "restart":
+		c.Restart.Policy = pod.RestartPolicy(value)
+	case "health":
+		c.Health = &pod.Health{Test: []string{"CMD", value}}
+	case "grace":
+		grace, err := time.ParseDuration(value)
+		if err != nil {
+			panic(err)
+		}
+		c.Stop.Grace = &grace
+	case "listens":
+		c.Listens = listens(list)
+	case "ports":
+		c.Ports = ports(list, c.Name)
+	case "mount":
+		c.Mounts = nil
+		for _, m := range list {
+			source, target, _ := strings.Cut(m, ":")
+			c.Mounts = append(c.Mounts, pod.Mount{Type: pod.MountVolume, Source: source, Target: target})
+		}
+	case "after":
+		c.After = nil
+		for _, d := range list {
+			words := strings.Split(d, ":")
+			c.After = append(c.After, pod.Dependency{
+				On: words[0], Until: pod.Until(words[1]),
+				Required: !slices.Contains(words, "optional"), Restart: slices.Contains(words, "restart"),
+			})
+		}
+	case "oneoff":
+		c.OneOff = true
+	default:
+		panic("no such key: " + key)
+	}
+}
+
+func pairs(list []string) map[string]string {
+	m := map[string]string{}
+	for _, p := range list {
+		k, v, _ := strings.Cut(p, ":")
+		m[k] = v
+	}
+	return m
+}
+
+func listens(list []string) []pod.Listen {
+	var all []pod.Listen
+	for _, l := range list {
+		all = append(all, pod.Listen{Port: uint16(atoi(l)), Protocol: pod.TCP})
+	}
+	return all
+}
+
+// ports are HOST:CONTAINER, with @SERVICE-N where they are not in a container's line.
+func ports(list []string, container string) []pod.Port {
+	var all []pod.Port
+	for _, p := range list {
+		p, of, ok := strings.Cut(p, "@")
+		if ok {
+			container = "shop-" + of
+		}
+		host, target, _ := strings.Cut(p, ":")
+		all = append(all, pod.Port{Container: container, HostPort: uint16(atoi(host)), ContainerPort: uint16(atoi(target)), Protocol: pod.TCP})
+	}
+	return all
+}
