@@ -23,14 +23,18 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	if err != nil {
 		return status, err
 	}
-	if remembered != nil {
+	if remembered == nil {
+		remembered = &state.Project{} // a pod may be up all the same: what a killed `down` left
+	} else {
 		status.Spec = &remembered.Spec
-		if err := e.observeContainers(ctx, &status, remembered); err != nil {
-			return status, err
-		}
+	}
+	if err := e.observeContainers(ctx, &status, remembered); err != nil {
+		return status, err
 	}
 	if want == nil {
 		want = &pod.Spec{}
+	} else if _, _, err := e.runtime(); err != nil {
+		status.NoRuntime = err.Error()
 	}
 	if err := e.observeImages(&status, want); err != nil {
 		return status, err
@@ -84,7 +88,7 @@ func (e *Engine) observeContainers(ctx context.Context, status *pod.Status, reme
 	reply, err := p.ask(ctx, control.Request{Status: &struct{}{}})
 	switch {
 	case err == nil:
-		status.Up, status.Ports = true, reply.Ports
+		status.Up, status.Ports, status.Supervisor = true, reply.Ports, reply.PID
 	case !errors.Is(err, errDown):
 		return err
 	}

@@ -39,8 +39,13 @@ func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) er
 	return err
 }
 
+// runtime is the OCI runtime's program.
+func (e *Engine) runtime() (path string, kind runtime.Kind, err error) {
+	return runtime.Find(runtime.Search{Name: e.cfg.Runtime, PATH: os.Getenv("PATH")})
+}
+
 func (p *Project) startKeeper(ctx context.Context, a planner.CreateSandbox) error {
-	program, kind, err := runtime.Find(runtime.Search{Name: p.engine.cfg.Runtime, PATH: os.Getenv("PATH")})
+	program, kind, err := p.engine.runtime()
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type UpOptions struct {
 	Recreate   Recreate
 	// Restart stops what runs of the selected containers and starts them all.
 	Restart bool
-	// ForceDependencies extends RecreateAll from the services named to what they depend on.
+	// ForceDependencies replaces what the services named depend on, whatever Recreate says of the named.
 	ForceDependencies bool
 	// RenewAnonymous gives replaced containers new anonymous volumes.
 	RenewAnonymous bool
@@ -137,7 +137,7 @@ func (u *up) chooseFates() {
 		f := u.fates[name]
 		switch {
 		case !f.exists:
-		case u.opt.Recreate == RecreateAll && u.forced(f.want.Service):
+		case u.forced(f.want.Service):
 			f.replace = "forced"
 		default:
 			f.replace = whyReplace(f.want, f.have, u.observed.Images)
@@ -160,9 +160,12 @@ func (u *up) chooseFates() {
 	}
 }
 
-// forced says whether RecreateAll means a service.
+// forced says whether the user wants a service's containers replaced whatever they are.
 func (u *up) forced(service string) bool {
-	return u.opt.Services == nil || u.opt.ForceDependencies || slices.Contains(u.opt.Services, service)
+	if u.opt.Services == nil || slices.Contains(u.opt.Services, service) {
+		return u.opt.Recreate == RecreateAll
+	}
+	return u.opt.ForceDependencies
 }
 
 // bounceDependents marks living containers that must restart because a dependency does, those of services that

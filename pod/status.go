@@ -9,6 +9,10 @@ type Status struct {
 	Spec *Spec `json:",omitempty"`
 	// Up says whether the pod's namespaces and its supervisor exist.
 	Up bool
+	// Supervisor is the process id of the supervisor; 0 for none.
+	Supervisor int `json:",omitempty"`
+	// NoRuntime is why no container could be started on this machine; "" when one could.
+	NoRuntime string `json:",omitempty"`
 	// Containers are sorted by name.
 	Containers []ContainerStatus `json:",omitempty"`
 	// Ports are the published ports as they are bound, host ports chosen by the kernel filled in.
@@ -51,6 +55,8 @@ type TakenPort struct {
 type State string
 
 const (
+	// StateStarting: its process is being started.
+	StateStarting State = "starting"
 	// StateCreated: its root exists, it never ran.
 	StateCreated State = "created"
 	// StatePartial: its creation was begun and not finished.
@@ -63,7 +69,7 @@ const (
 
 // Alive says whether a process of the container runs or is about to.
 func (s State) Alive() bool {
-	return s == StateRunning || s == StatePaused || s == StateRestarting
+	return s == StateRunning || s == StatePaused || s == StateRestarting || s == StateStarting
 }
 
 // HealthState is what the health checks say; "" without a health check.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pcompose/pcompose/planner"
@@ -58,16 +59,17 @@ func (e *StepError) Error() string { return e.Err.Error() }
 // Unwrap is the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Run carries out a plan: a step starts as soon as every step it waits for has succeeded, at most parallel at
-// once (0 is no bound). When a step fails, those that wait for it are skipped and the others go on, so that one
+// Run carries out a plan: a step starts as soon as every step it waits for has succeeded (or ended, of those in its
+// Past), at most parallel at once (0 is no bound). When a step fails, those that wait for it are skipped and the others go on, so that one
 // failed run leaves as little as possible to do. Cancelling ctx starts nothing more and cancels what runs.
-// Events reach watch one after the other, in the goroutine that called Run. The error joins every StepError.
+// Events reach watch one after the other, in the goroutine that called Run. The error joins every StepError, in
+// the order of the steps; a plan that was cancelled before its end without one returns the cause of that.
 func Run(ctx context.Context, plan *planner.Plan, doer Doer, parallel int, watch func(Event)) error {
 	r := &run{doer: doer, events: make(chan Event), steps: plan.Steps, state: make([]State, len(plan.Steps))}
 	for i := range r.state {
 		r.state[i] = waiting
 	}
-	var errs []error
+	var failed []*StepError
 	for running := 0; ; {
 		running += r.start(ctx, parallel, running, watch)
 		if running == 0 {
@@ -77,15 +79,20 @@ func Run(ctx context.Context, plan *planner.Plan, doer Doer, parallel int, watch
 		watch(e)
 		switch e.State {
 		case Failed:
-			errs = append(errs, &StepError{e.Step, e.Err})
+			failed = append(failed, &StepError{e.Step, e.Err})
 			fallthrough
 		case Succeeded:
 			r.state[e.Step.ID-1] = e.State
 			running--
 		}
 	}
-	if len(errs) == 0 && ctx.Err() != nil {
+	if len(failed) == 0 && slices.Contains(r.state, Skipped) {
 		return context.Cause(ctx)
+	}
+	slices.SortFunc(failed, func(a, b *StepError) int { return a.Step.ID - b.Step.ID })
+	errs := make([]error, len(failed))
+	for i, f := range failed {
+		errs[i] = f
 	}
 	return errors.Join(errs...)
 }
@@ -114,6 +121,10 @@ func (r *run) start(ctx context.Context, parallel, running int, watch func(Event
 			ready = ready && s == Succeeded
 			doomed = doomed || s == Failed || s == Skipped
 		}
+		for _, id := range step.Past {
+			s := r.state[id-1]
+			ready = ready && s != waiting && s != Started
+		}
 		switch {
 		case doomed:
 			r.state[i] = Skipped
@@ -131,18 +142,19 @@ func (r *run) start(ctx context.Context, parallel, running int, watch func(Event
 // do runs one step and sends its end exactly once, a panic of the action included.
 func (r *run) do(ctx context.Context, step planner.Step) {
 	begun := time.Now()
-	end := Event{Step: step, State: Succeeded}
+	end := Event{Step: step, State: Failed}
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			end.State, end.Err = Failed, fmt.Errorf("cannot %s %s: internal error: %v", step.Describe().Verb, step.Describe().Object(), p)
+		if p := recover(); !returned { // also when runtime.Goexit ended the action, which recovers nil
+			end.Err = fmt.Errorf("cannot %s %s: internal error: %v", step.Describe().Verb, step.Describe().Object(), p)
 		}
 		end.Took = time.Since(begun)
 		r.events <- end
 	}()
-	err := r.doer.Do(ctx, step.Action, func(p Progress) {
+	end.Err = r.doer.Do(ctx, step.Action, func(p Progress) {
 		r.events <- Event{Step: step, State: Progressed, Progress: p}
 	})
-	if err != nil {
-		end.State, end.Err = Failed, err
+	if returned = true; end.Err == nil {
+		end.State = Succeeded
 	}
 }

@@ -59,9 +59,15 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}}
 	t.choose()
 	spec := pod.Spec{Name: project.Name, Dir: project.Dir, Files: project.Files, Cells: []pod.Cell{{Name: pod.DefaultCell}}}
+	spec.Disabled = slices.Sorted(maps.Keys(project.Model.DisabledServices))
 	for _, name := range t.wanted {
-		spec.Containers = append(spec.Containers, t.service(project.Model.Services[name])...)
+		replicas := t.service(project.Model.Services[name])
+		if len(replicas) == 0 {
+			spec.Idle = append(spec.Idle, name)
+		}
+		spec.Containers = append(spec.Containers, replicas...)
 	}
+	slices.Sort(spec.Idle)
 	t.cell(spec.Containers)
 	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return cmp.Compare(a.Name, b.Name) })
 	for _, key := range slices.Sorted(maps.Keys(t.volumes)) {

@@ -22,7 +22,7 @@ type Request struct {
 	Signal *Signal `json:",omitempty"`
 	// Wait is answered when the condition is reached, or cannot be any more.
 	Wait *Wait `json:",omitempty"`
-	// Forget makes the supervisor forget a stopped container; it is answered when nothing of its runtime state
+	// Forget makes the supervisor end a container and forget it; it is answered when nothing of its runtime state
 	// is left.
 	Forget  *Forget  `json:",omitempty"`
 	Update  *Update  `json:",omitempty"`
@@ -30,7 +30,7 @@ type Request struct {
 	// Exec is answered twice: when the process runs (with the terminal's master, if it has one), and when it
 	// has ended. Its stdin, stdout and stderr come with the request unless it has a terminal.
 	Exec *Exec `json:",omitempty"`
-	// Shutdown is answered when the namespaces are gone; containers must be gone before.
+	// Shutdown ends what still runs; it is answered when the network is gone.
 	Shutdown *struct{} `json:",omitempty"`
 }
 
@@ -78,6 +78,8 @@ type Reply struct {
 	// Containers and Ports answer Status and Watch. Publish answers with Ports.
 	Containers []Container `json:",omitempty"`
 	Ports      []pod.Port  `json:",omitempty"`
+	// PID is the supervisor's; Status has it.
+	PID int `json:",omitempty"`
 	// Gateway is the host as the pod sees it; Status has it.
 	Gateway string `json:",omitempty"`
 	// ExitCode answers Wait and the end of Exec; Exited marks that end.

@@ -173,11 +173,28 @@ func holder(inode string) string {
 		fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
 		for _, fd := range fds {
 			if to, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name())); to == link {
+				if project, ok := projectOf(dir); ok {
+					return fmt.Sprintf("project %q", project)
+				}
 				return fmt.Sprintf("%s (pid %d)", processName(dir), pid)
 			}
 		}
 	}
 	return ""
+}
+
+// projectOf is the project whose keeper or supervisor a process is: both have the pod's run directory, named after the
+// project, among their arguments.
+func projectOf(dir string) (string, bool) {
+	b, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+	argv := strings.Split(string(b), "\x00")
+	switch {
+	case len(argv) > 2 && argv[0] == "pcompose-keeper":
+		return filepath.Base(argv[1]), true
+	case len(argv) > 2 && argv[0] == "pcompose" && argv[1] == "supervisor":
+		return filepath.Base(argv[2]), true
+	}
+	return "", false
 }
 
 // processName is the name of a process, given its directory in /proc.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -190,19 +191,27 @@ func exitCode(status unix.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// forget removes what the supervisor holds of a container that does not run.
+// forget ends a container where it still runs, and removes what the supervisor holds of it. A start that was asked
+// for before, by a command that was killed since, finds it forgotten.
 func (s *Supervisor) forget(ctx context.Context, id string) error {
-	c := s.containers[id]
-	if c == nil {
+	if err := s.do(ctx, func() { s.forgotten[id] = true }); err != nil {
+		return err
+	}
+	_, err := s.inContainer(ctx, id, func(c *container) error {
+		s.happen(ctx, c, lifecycle.Stop{})
 		return nil
+	}, stopped)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was never started
 	}
-	if c.run.Run.State.Alive() || c.run.Launching || c.ending {
-		return fmt.Errorf("cannot remove container %q: it is running: stop it first", c.bundle.Container.Name)
-	}
-	for t := range c.timers {
-		s.disarm(c, t)
-	}
-	delete(s.containers, id)
-	s.changed(c)
-	return nil
+	doErr := s.do(ctx, func() {
+		if c := s.containers[id]; c != nil {
+			for t := range c.timers {
+				s.disarm(c, t)
+			}
+			delete(s.containers, id)
+			s.changed(c)
+		}
+	})
+	return errors.Join(err, doErr)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/pcompose/pcompose/pod"
@@ -78,8 +80,7 @@ func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Re
 	case req.Update != nil:
 		return s.inContainer(ctx, req.Update.ID, func(c *container) error { return s.update(c, req.Update.Container) }, nil)
 	case req.Forget != nil:
-		var err error
-		return control.Reply{}, errors.Join(s.do(ctx, func() { err = s.forget(ctx, req.Forget.ID) }), err)
+		return control.Reply{}, s.forget(ctx, req.Forget.ID)
 	case req.Publish != nil:
 		var reply control.Reply
 		var err error
@@ -146,6 +147,9 @@ func stopped(c *container) (bool, error) {
 // ended by then was started all the same.
 func (s *Supervisor) startAndWait(ctx context.Context, id string) (control.Reply, error) {
 	return s.inContainer(ctx, id, func(c *container) error {
+		if s.forgotten[id] {
+			return fmt.Errorf("cannot start container %q: it is being removed", c.bundle.Container.Name)
+		}
 		s.happen(ctx, c, lifecycle.Start{At: time.Now()})
 		return nil
 	}, func(c *container) (bool, error) {
@@ -188,8 +192,13 @@ func (s *Supervisor) status(ctx context.Context) (reply control.Reply, err error
 func (s *Supervisor) snapshot() control.Reply {
 	var reply control.Reply
 	for id, c := range s.containers {
-		reply.Containers = append(reply.Containers, control.Container{ID: id, Run: c.run.Run})
+		run := c.run.Run
+		if c.run.Launching && !run.State.Alive() {
+			run.State = pod.StateStarting
+		}
+		reply.Containers = append(reply.Containers, control.Container{ID: id, Run: run})
 	}
+	reply.PID = os.Getpid()
 	if s.sandbox != nil {
 		reply.Ports = s.sandbox.Published()
 		reply.Gateway = s.sandbox.Gateway().String()
@@ -235,16 +244,18 @@ func (s *Supervisor) watch(ctx context.Context, conn *control.Conn) {
 	}
 }
 
-// shutdown takes the network down. The process ends when the reply is on its way.
+// shutdown ends every container that is left and takes the network down. The process ends when the reply is on
+// its way.
 func (s *Supervisor) shutdown(ctx context.Context) error {
+	var left []string
+	if err := s.do(ctx, func() { left = slices.Collect(maps.Keys(s.containers)) }); err != nil {
+		return err
+	}
 	var err error
+	for _, id := range left {
+		err = errors.Join(err, s.forget(ctx, id))
+	}
 	doErr := s.do(ctx, func() {
-		for _, c := range s.containers {
-			if c.run.Run.State.Alive() || c.run.Launching {
-				err = fmt.Errorf("cannot end the pod: container %q runs", c.bundle.Container.Name)
-				return
-			}
-		}
 		if s.sandbox != nil {
 			err = s.sandbox.Close()
 		}

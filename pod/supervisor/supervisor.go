@@ -39,6 +39,8 @@ type Supervisor struct {
 	watchers   map[*watcher]struct{}
 	// strays are exits of processes that no container has claimed yet: one whose start is not reported.
 	strays map[int]keeper.Exit
+	// forgotten are the IDs of containers that are removed; an ID is never used again.
+	forgotten map[string]bool
 }
 
 // Main is the supervisor's process: `pcompose supervisor DIR`, started by the keeper.
@@ -71,7 +73,7 @@ func open(dir string) (*Supervisor, error) {
 	return &Supervisor{
 		dir: dir, pod: p, keeper: k, runtime: rt,
 		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
-		strays: map[int]keeper.Exit{},
+		strays: map[int]keeper.Exit{}, forgotten: map[string]bool{},
 	}, nil
 }
 

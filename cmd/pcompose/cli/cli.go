@@ -46,9 +46,11 @@ type Env struct {
 	streams Streams
 	build   Build
 	// vars is the caller's environment, dir the working directory.
-	vars   map[string]string
-	dir    string
-	global global
+	vars map[string]string
+	dir  string
+	// resolved is vars and the project's .env files, once a project is loaded: what secrets and configs may name.
+	resolved map[string]string
+	global   global
 	// command is the command's path, "pcompose up": others that wait for our lock see it.
 	command string
 	// ui is there once the global flags are read.
@@ -130,10 +132,19 @@ func (env *Env) newUI() *ui.UI {
 
 func (env *Env) getenv(key string) string { return env.vars[key] }
 
+// lookup finds a variable of the project's environment.
+func (env *Env) lookup(name string) (string, bool) {
+	if value, ok := env.resolved[name]; ok {
+		return value, true
+	}
+	value, ok := env.vars[name]
+	return value, ok
+}
+
 // open opens the engine the global flags ask for.
 func (env *Env) open() (*engine.Engine, error) {
 	g := env.global
-	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command})
+	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup})
 }
 
 // withEngine runs do with the engine the global flags ask for.

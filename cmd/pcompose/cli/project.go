@@ -15,10 +15,14 @@ import (
 // load loads the project; the profiles of the services named are enabled.
 func (env *Env) load(ctx context.Context, services []string) (*compose.Project, error) {
 	g := env.global
-	return load.Load(ctx, load.Options{
+	project, err := load.Load(ctx, load.Options{
 		Files: g.files, Dir: g.dir, Name: g.name, Profiles: g.profiles, EnvFiles: g.envFiles,
 		Environment: env.vars, Services: services, Cwd: env.dir, Stdin: env.streams.In,
 	})
+	if err == nil {
+		env.resolved = project.Model.Environment
+	}
+	return project, err
 }
 
 // pod is the pod the project should be. What of the file is not carried out is a warning, or with --strict an error.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -69,7 +70,20 @@ func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*plan
 			return nil, err
 		}
 	}
-	return plan, env.execute(ctx, project, plan, c.beside)
+	err = env.execute(ctx, project, plan, c.beside)
+	if err != nil && c.remember {
+		err = errors.Join(err, env.undo(context.WithoutCancel(ctx), e, project, observed))
+	}
+	return plan, err
+}
+
+// undo takes away what a failed plan made for a pod that did not exist before, where nothing of it has run.
+func (env *Env) undo(ctx context.Context, e *engine.Engine, project *engine.Project, before pod.Status) error {
+	now, err := e.Observe(ctx, before.Name, nil)
+	if err != nil {
+		return err
+	}
+	return execute.Run(ctx, planner.Undo(before, now), project, 0, func(execute.Event) {})
 }
 
 // execute runs a plan and shows how it goes. An empty plan shows nothing.

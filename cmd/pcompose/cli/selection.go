@@ -41,8 +41,6 @@ func (s *selection) check() error {
 		return errors.New("--force-recreate and --no-recreate contradict each other")
 	case s.recreateDeps && s.noRecreate:
 		return errors.New("--always-recreate-deps and --no-recreate contradict each other")
-	case s.recreateDeps && !s.forceRecreate:
-		return errors.New("--always-recreate-deps works with --force-recreate only: without it, what changed is recreated")
 	case s.removeOrphans && s.ignoreOrphans:
 		return errors.New("--remove-orphans and COMPOSE_IGNORE_ORPHANS contradict each other")
 	}
@@ -53,7 +51,7 @@ func (s *selection) check() error {
 func (s *selection) options() planner.UpOptions {
 	opt := planner.UpOptions{
 		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
-		RemoveOrphans: s.removeOrphans, Wait: s.wait, Grace: s.grace,
+		RemoveOrphans: s.removeOrphans, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
 	}
 	switch {
 	case s.forceRecreate:
