@@ -7,14 +7,15 @@ import (
 )
 
 // WriteFile makes the file hold exactly data, on disk, or leaves it as it was: a temporary file, fsync,
-// rename, fsync of the directory (rename(2), fsync(2)).
+// rename, fsync of the directory (rename(2), fsync(2)). One at a time may write a file: the temporary file has one
+// name, so that what a killed command left is written over by the next.
 func WriteFile(path string, data []byte, mode os.FileMode) (err error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	tmp, err := os.OpenFile(filepath.Join(dir.Name(), "."+filepath.Base(path)+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}

@@ -93,11 +93,18 @@ func (s *Store) Load(project string) (*Project, error) {
 		return nil, fmt.Errorf("cannot read the state of project %q: %w", project, err)
 	}
 	var p Project
-	if err := json.Unmarshal(b, &p); err != nil {
-		return nil, fmt.Errorf("cannot read the state of project %q: %s is damaged: %w", project, path, err)
+	err = json.Unmarshal(b, &p)
+	if err != nil { // a newer version may mean something else by a field
+		var head struct{ Version int }
+		if json.Unmarshal(b, &head) == nil {
+			p.Version = head.Version
+		}
 	}
-	if p.Version > version {
+	switch {
+	case p.Version > version:
 		return nil, fmt.Errorf("cannot read the state of project %q: it was written by a newer pcompose", project)
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the state of project %q: %s is damaged: %w", project, path, err)
 	}
 	return &p, nil
 }
@@ -124,6 +131,9 @@ func (s *Store) Names() ([]string, error) {
 // Remove forgets a project and removes both its directories. Idempotent; what is mounted below is the
 // caller's to unmount.
 func (s *Store) Remove(project string) error {
+	if err := validName(project); err != nil {
+		return err
+	}
 	// The memory goes last: while it is there, a command that finds it goes on with the removal.
 	if err := errors.Join(os.RemoveAll(s.RunDir(project)), os.RemoveAll(s.Dir(project))); err != nil {
 		return fmt.Errorf("cannot remove the state of project %q: %w", project, err)
@@ -160,10 +170,26 @@ func (s *Store) Edit(project string) (*Editor, error) {
 		p.Containers = map[string]Record{}
 	}
 	p.Version = version
-	if err := os.MkdirAll(s.Dir(project), 0o700); err != nil {
+	if err := makeDir(s.Dir(project)); err != nil {
 		return nil, fmt.Errorf("cannot write the state of project %q: %w", project, err)
 	}
 	return &Editor{path: filepath.Join(s.Dir(project), "project.json"), project: p}, nil
+}
+
+// makeDir makes a project's directory, on disk too: a file in it is only as safe as its name (fsync(2)).
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
 }
 
 // Project is a copy of what is remembered now.
