@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -100,20 +101,40 @@ func runImageSave(ctx context.Context, env *Env, opt *imageSaveOptions) error {
 	if opt.output == "" && isTerminal(env.streams.Out) {
 		return errors.New("cannot save images to a terminal: name a file with -o, or redirect standard output")
 	}
-	return env.withImages(func(store *image.Store) (err error) {
-		var out io.Writer = env.streams.Out
-		if opt.output != "" {
-			f, err := os.Create(opt.output)
-			if err != nil {
-				return fmt.Errorf("cannot save images: %w", err)
-			}
-			defer func() {
-				if closed := f.Close(); err == nil {
-					err = closed
-				}
-			}()
-			out = f
+	return env.withImages(func(store *image.Store) error {
+		if opt.output == "" {
+			return store.Save(ctx, opt.args, opt.format, env.streams.Out)
 		}
-		return store.Save(ctx, opt.args, opt.format, out)
+		return writeFile(opt.output, func(out io.Writer) error { return store.Save(ctx, opt.args, opt.format, out) })
 	})
+}
+
+// writeFile makes a file, or writes over one, when all of it is there: an archive that failed half-way takes nobody's older
+// one with it. What is no regular file, as a FIFO or a device, is written as it is.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	var f *os.File
+	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
+		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+	} else if f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*"); err == nil {
+		defer func() {
+			if err == nil {
+				err = os.Rename(f.Name(), path)
+			}
+			if err != nil {
+				os.Remove(f.Name())
+			}
+		}()
+	}
+	if err != nil {
+		var cause *os.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err // the path is the temporary one
+		}
+		return fmt.Errorf("cannot write %q: %w", path, err)
+	}
+	err = write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
