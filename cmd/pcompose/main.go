@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/cli"
@@ -34,6 +35,8 @@ func run() int {
 		}
 		return 0
 	}
+	// The image libraries log, to standard error, what they come across on the way; what went wrong they return.
+	logrus.SetLevel(logrus.ErrorLevel)
 	// Most commands live for milliseconds and a few megabytes, and collecting garbage would be a tenth of their time.
 	debug.SetGCPercent(400)
 	signals := make(chan os.Signal, 2)
