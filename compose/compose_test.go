@@ -14,7 +14,7 @@ func TestNearest(t *testing.T) {
 		want string
 	}{
 		{"databse", []string{"cache", "database", "web"}, "database"},
-		{"enviroment", []string{"env_file", "environment"}, "environment"},
+		{"envronment", []string{"env_file", "environment"}, "environment"},
 		{"prots", []string{"expose", "ports"}, "ports"},
 		{"depends-on", []string{"depends_on", "develop"}, "depends_on"},
 		{"Image", []string{"image", "init"}, "image"},

@@ -24,40 +24,42 @@ func (l *loading) inspectPorts(model *types.Project) {
 	var all []binding
 	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
 		for _, p := range model.Services[name].Ports {
-			path := "services." + name + ".ports"
-			at := l.portPlace(name, p)
-			if p.Target == 0 || p.Target > 65535 {
-				l.problem(at, path, fmt.Sprintf("the container port must be 1 to 65535, not %d", p.Target), "")
-				continue
-			}
-			if p.Protocol != "tcp" && p.Protocol != "udp" {
-				l.problem(at, path, fmt.Sprintf("the protocol %q is neither tcp nor udp", p.Protocol), "")
-				continue
-			}
-			if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
-				l.problem(at, path, fmt.Sprintf("%q is no IP address", p.HostIP), "")
-				continue
-			}
-			b := binding{service: name, port: p}
-			var ok bool
-			if b.from, b.to, ok = portRange(p.Published); !ok {
-				l.problem(at, path, fmt.Sprintf("%q is no host port", p.Published), "write a number or a range of 1 to 65535")
+			at, path := l.portPlace(name, p), "services."+name+".ports"
+			b, wrong, hint := readBinding(name, p)
+			if wrong != "" {
+				l.problem(at, path, wrong, hint)
 				continue
 			}
 			if b.from != b.to {
 				// A range leaves the choice to whoever starts the container; it collides only if it has no free port, which is known then.
 				continue
 			}
-			for _, o := range all {
-				if b.collides(o) {
-					l.problem(at, path, fmt.Sprintf("the host port %d/%s is also published by service %q at %s", b.from, p.Protocol, o.service,
-						l.portPlace(o.service, o.port).Relative(l.opts.Cwd)), "publish one of them on another port")
-					break
-				}
+			if i := slices.IndexFunc(all, b.collides); i >= 0 {
+				o := all[i]
+				l.problem(at, path, fmt.Sprintf("the host port %d/%s is also published by service %q at %s", b.from, p.Protocol, o.service,
+					l.portPlace(o.service, o.port).Relative(l.opts.Cwd)), "publish one of them on another port")
 			}
 			all = append(all, b)
 		}
 	}
+}
+
+// readBinding is a published port of a service, or what is wrong with it and what to do about that.
+func readBinding(service string, p types.ServicePortConfig) (b binding, wrong, hint string) {
+	if p.Target == 0 || p.Target > 65535 {
+		return b, fmt.Sprintf("the container port must be 1 to 65535, not %d", p.Target), ""
+	}
+	if p.Protocol != "tcp" && p.Protocol != "udp" {
+		return b, fmt.Sprintf("the protocol %q is neither tcp nor udp", p.Protocol), ""
+	}
+	if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
+		return b, fmt.Sprintf("%q is no IP address", p.HostIP), ""
+	}
+	from, to, ok := portRange(p.Published)
+	if !ok {
+		return b, fmt.Sprintf("%q is no host port", p.Published), "write a number or a range of 1 to 65535"
+	}
+	return binding{service: service, port: p, from: from, to: to}, "", ""
 }
 
 // portRange reads a published port; "" and 0 leave it to the kernel.

@@ -47,7 +47,7 @@ func Unsupported(project *compose.Project) []compose.Problem {
 	u := unsupported{project: project, table: supported()}
 	u.keys()
 	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
-		u.values(project.Model.Services[name])
+		u.service(project.Model.Services[name])
 	}
 	u.networks()
 	return u.found.Sorted("")
@@ -60,12 +60,12 @@ type unsupported struct {
 	found   compose.Problems
 }
 
-func (u *unsupported) add(path, message, hint string) {
+func (u *unsupported) add(path, message string) {
 	at := u.project.At(path)
 	for _, list := range []string{".volumes.", ".security_opt.", ".links.", ".tmpfs.", ".devices."} {
 		path = strings.TrimSuffix(before(path, list), ".")
 	}
-	u.found = append(u.found, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
+	u.found = append(u.found, compose.Problem{At: at, Path: path, Message: message})
 }
 
 // before is s up to and with a key of a list, whose items are named by their text only to find their place.
@@ -125,25 +125,32 @@ func (u *unsupported) knows(keys []string) bool {
 	return u.table[pattern]
 }
 
-// values warns of values that are not carried out, of keys that otherwise are.
-func (u *unsupported) values(s types.ServiceConfig) {
+// service warns of values that are not carried out, of keys that otherwise are.
+func (u *unsupported) service(s types.ServiceConfig) {
 	base := "services." + s.Name + "."
 	warn := func(key, format string, args ...any) {
-		u.add(base+key, fmt.Sprintf(format, args...)+" is not supported yet and is ignored", "")
+		u.add(base+key, fmt.Sprintf(format, args...)+" is not supported yet and is ignored")
 	}
+	u.kernel(s, base, warn)
+	u.logging(s.Logging, base, warn)
+	storage(s, warn)
+	u.image(s, base)
+	u.restarts(s, base)
+	for _, l := range s.Links {
+		if name, alias, ok := strings.Cut(l, ":"); ok && alias != name {
+			warn("links."+name, "the alias %q of a link", alias)
+		}
+	}
+}
+
+// ignored warns that the value of a service's key is not carried out.
+type ignored func(key, format string, args ...any)
+
+// kernel warns of sysctls and security options.
+func (u *unsupported) kernel(s types.ServiceConfig, base string, warn ignored) {
 	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
 		if strings.HasPrefix(name, "net.") {
-			u.add(base+"sysctls."+name, fmt.Sprintf("%q is not set: it would be set for all services, which share the pod's one network", name), "")
-		}
-	}
-	if s.Logging != nil {
-		if d := s.Logging.Driver; !slices.Contains([]string{"", "json-file", "k8s-file", "local", "none"}, d) {
-			u.add(base+"logging.driver", fmt.Sprintf("the logging driver %q is not supported yet, output goes to rotated files", d), "")
-		}
-		for _, o := range slices.Sorted(maps.Keys(s.Logging.Options)) {
-			if o != "max-size" && o != "max-file" {
-				warn("logging.options."+o, "the logging option %q", o)
-			}
+			u.add(base+"sysctls."+name, fmt.Sprintf("%q is not set: it would be set for all services, which share the pod's one network", name))
 		}
 	}
 	for _, o := range s.SecurityOpt {
@@ -152,32 +159,51 @@ func (u *unsupported) values(s types.ServiceConfig) {
 			warn("security_opt."+o, "the security option %q", o)
 		}
 	}
-	u.storage(s, warn)
+}
+
+func (u *unsupported) logging(l *types.LoggingConfig, base string, warn ignored) {
+	if l == nil {
+		return
+	}
+	if !slices.Contains([]string{"", "json-file", "k8s-file", "local", "none"}, l.Driver) {
+		u.add(base+"logging.driver", fmt.Sprintf("the logging driver %q is not supported yet, output goes to rotated files", l.Driver))
+	}
+	for _, o := range slices.Sorted(maps.Keys(l.Options)) {
+		if o != "max-size" && o != "max-file" {
+			warn("logging.options."+o, "the logging option %q", o)
+		}
+	}
+}
+
+// image warns of where the image comes from.
+func (u *unsupported) image(s types.ServiceConfig, base string) {
 	if p := s.PullPolicy; !slices.Contains([]string{"", types.PullPolicyAlways, types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyNever}, p) {
-		u.add(base+"pull_policy", fmt.Sprintf("the pull policy %q is not supported yet, %q is used", p, types.PullPolicyMissing), "")
+		u.add(base+"pull_policy", fmt.Sprintf("the pull policy %q is not supported yet, %q is used", p, types.PullPolicyMissing))
 	}
 	if s.Build != nil {
 		image := s.Image
 		if image == "" {
 			image = u.project.Name + "-" + s.Name
 		}
-		u.add(base+"build", fmt.Sprintf("images are not built yet; the image %q must exist", image), "")
+		u.add(base+"build", fmt.Sprintf("images are not built yet; the image %q must exist", image))
 	}
-	if d := s.Deploy; d != nil && d.RestartPolicy != nil && d.RestartPolicy.MaxAttempts != nil && d.RestartPolicy.Condition != "on-failure" {
-		u.add(base+"deploy.restart_policy.max_attempts", "max_attempts bounds the condition on-failure only, and is ignored", "")
+}
+
+// restarts warns of a deploy.restart_policy that has no effect.
+func (u *unsupported) restarts(s types.ServiceConfig, base string) {
+	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
+		return
 	}
-	if s.Restart != "" && s.Deploy != nil && s.Deploy.RestartPolicy != nil {
-		u.add(base+"deploy.restart_policy", "restart_policy is ignored, since restart says it already", "")
+	if p := s.Deploy.RestartPolicy; p.MaxAttempts != nil && p.Condition != "on-failure" {
+		u.add(base+"deploy.restart_policy.max_attempts", "max_attempts bounds the condition on-failure only, and is ignored")
 	}
-	for _, l := range s.Links {
-		if name, alias, ok := strings.Cut(l, ":"); ok && alias != name {
-			warn("links."+name, "the alias %q of a link", alias)
-		}
+	if s.Restart != "" {
+		u.add(base+"deploy.restart_policy", "restart_policy is ignored, since restart says it already")
 	}
 }
 
 // storage warns of mounts and devices.
-func (u *unsupported) storage(s types.ServiceConfig, warn func(key, format string, args ...any)) {
+func storage(s types.ServiceConfig, warn ignored) {
 	for _, v := range s.Volumes {
 		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs}, v.Type) {
 			warn("volumes."+v.Target, "a volume of type %q", v.Type)
@@ -215,7 +241,7 @@ func (u *unsupported) networks() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
 		if path := "services." + name + ".networks"; u.project.Places.Has(path) {
-			u.add(path, "networks are not yet kept apart: all services share the pod's one network", "")
+			u.add(path, "networks are not yet kept apart: all services share the pod's one network")
 		}
 	}
 }
