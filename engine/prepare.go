@@ -25,7 +25,7 @@ import (
 
 // prepare mounts a container's root and writes its bundle: config.json, the files it gets from us, and last
 // bundle.json, which says that the rest is there. Idempotent.
-func (p *Project) prepare(ctx context.Context, r state.Record, config image.ImageConfig, report func(execute.Progress)) error {
+func (p *Project) prepare(ctx context.Context, r state.Record, config image.RunConfig, report func(execute.Progress)) error {
 	roots, err := p.engine.roots()
 	if err != nil {
 		return err
@@ -49,6 +49,14 @@ func (p *Project) prepare(ctx context.Context, r state.Record, config image.Imag
 	for _, w := range warnings {
 		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", r.Container.Name, w)})
 	}
+	return p.writeBundle(r, config, spec, dir)
+}
+
+func (p *Project) writeBundle(r state.Record, config image.RunConfig, spec *specs.Spec, dir string) error {
+	filter, err := p.engine.filter(spec)
+	if err != nil {
+		return err
+	}
 	b, err := json.Marshal(spec)
 	if err != nil {
 		return err
@@ -56,10 +64,6 @@ func (p *Project) prepare(ctx context.Context, r state.Record, config image.Imag
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), b, 0o600); err != nil {
 		return err
 	}
-	return p.writeBundle(r, config, spec, dir)
-}
-
-func (p *Project) writeBundle(r state.Record, config image.ImageConfig, spec *specs.Spec, dir string) error {
 	h, err := p.engine.host()
 	if err != nil {
 		return err
@@ -67,6 +71,7 @@ func (p *Project) writeBundle(r state.Record, config image.ImageConfig, spec *sp
 	bundle := control.Bundle{
 		ID: r.ID, Container: effective(r.Container, config), Cgroup: spec.Linux.CgroupsPath,
 		LogDir: p.engine.state.LogDir(p.name, r.ID), UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID),
+		Filter: filter,
 	}
 	if lifecycle.Checked(bundle.Container) {
 		bundle.Probe, err = ocispec.Process(spec, ocispec.Exec{Argv: probeArgv(bundle.Container.Health.Test)}, h.Host)
@@ -89,7 +94,7 @@ func probeArgv(test []string) []string {
 }
 
 // specInput gathers what a spec is made from: everything that needs the machine.
-func (p *Project) specInput(ctx context.Context, r state.Record, config image.ImageConfig, root string) (in ocispec.Input, err error) {
+func (p *Project) specInput(ctx context.Context, r state.Record, config image.RunConfig, root string) (in ocispec.Input, err error) {
 	h, err := p.engine.host()
 	if err != nil {
 		return in, err
@@ -133,7 +138,7 @@ func (p *Project) specInput(ctx context.Context, r state.Record, config image.Im
 	return in, nil
 }
 
-func (p *Project) workingDir(c pod.Container, config image.ImageConfig, root string) error {
+func (p *Project) workingDir(c pod.Container, config image.RunConfig, root string) error {
 	dir := c.WorkingDir
 	if dir == "" {
 		dir = config.WorkingDir

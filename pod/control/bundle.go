@@ -36,6 +36,8 @@ type Bundle struct {
 	UID, GID int
 	// Cgroup is the container's cgroup, below every controller's hierarchy in cgroup v1.
 	Cgroup string
+	// Filter is where the compiled system call filter is kept for the next container; "" for nowhere.
+	Filter string `json:",omitempty"`
 	// Probe is the health check's process, nil for none.
 	Probe *specs.Process `json:",omitempty"`
 }

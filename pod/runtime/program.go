@@ -93,6 +93,7 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 	if err := c.run(ctx, streams, append(args, o.ID)...); err != nil {
 		return Created{}, err
 	}
+	r.keepFilter(o.ID, o.Filter)
 	made := Created{}
 	if made.PID, err = c.pid(o.PIDFile); err == nil && console != nil {
 		// The runtime has sent it before it exited: the deadline is for one that never did.

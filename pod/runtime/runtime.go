@@ -62,6 +62,8 @@ type CreateOptions struct {
 	// program shares them while it works: when it fails it writes its message there too (both crun and runc do), so
 	// drop what came out of a container whose Create failed.
 	Stdin, Stdout, Stderr *os.File
+	// Filter, where not "", is a file that gets the system call filter as the runtime compiled it, see FilterAnnotation.
+	Filter string
 	// TTY must be true exactly when process.terminal is in config.json.
 	TTY bool
 }

@@ -79,7 +79,7 @@ func (s *Supervisor) start(ctx context.Context, c *container) (l launched, err e
 func (s *Supervisor) create(ctx context.Context, c *container, out *output) (runtime.Created, error) {
 	o := runtime.CreateOptions{
 		ID: c.bundle.ID, Bundle: c.dir, PIDFile: filepath.Join(c.dir, "pid"),
-		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: c.bundle.Container.TTY,
+		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: c.bundle.Container.TTY, Filter: c.bundle.Filter,
 	}
 	created, err := s.runtime.Create(ctx, o)
 	if errors.Is(err, runtime.ErrExists) {
