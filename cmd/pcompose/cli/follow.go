@@ -35,8 +35,8 @@ type followed struct {
 	// gone ends the reader once it has read everything; nil where there is no reader.
 	gone chan struct{}
 	done chan struct{}
-	// restarts counts the restarts that were shown.
-	restarts int
+	// told is when the last end that was shown came: a restart shows as several states, with one end.
+	told time.Time
 }
 
 // run follows until every container watched has ended, the pod is gone, or ctx ends, and then has shown all that
@@ -112,7 +112,7 @@ func (f *follower) note(ctx context.Context, c pod.ContainerStatus) {
 	now := f.seen[c.Name]
 	first := now == nil
 	if first {
-		now = &followed{restarts: c.Run.Restarts}
+		now = &followed{told: f.read.Since}
 		f.seen[c.Name] = now
 	}
 	alive := c.Run.State.Alive()
@@ -120,9 +120,9 @@ func (f *follower) note(ctx context.Context, c pod.ContainerStatus) {
 		f.start(ctx, c, now)
 	}
 	ended := now.alive && !alive
-	restarting := c.Run.State == pod.StateRestarting && c.Run.Restarts >= now.restarts
+	restarting := c.Run.State == pod.StateRestarting && c.Run.FinishedAt.After(now.told)
 	if restarting {
-		now.restarts = c.Run.Restarts + 1
+		now.told = c.Run.FinishedAt
 	}
 	now.alive = alive
 	if !alive {

@@ -116,9 +116,11 @@ func TestFollowTellsRestartsAndGoesOn(t *testing.T) {
 	show, out := display()
 	all := func(pod.ContainerStatus) bool { return true }
 	f := &follower{reader: reader{source, "demo", logs.ReadOptions{Follow: true}, show}, tells: true, now: func() time.Time { return at(100) }, prints: all}
-	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 1})
+	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 1, FinishedAt: at(5)})
+	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 1, Restarts: 1, FinishedAt: at(5)})
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRunning, Restarts: 1})
-	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 2, Restarts: 1})
+	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 2, Restarts: 1, FinishedAt: at(7)})
+	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRestarting, ExitCode: 2, Restarts: 2, FinishedAt: at(7)})
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateRunning, Restarts: 2})
 	source.changes <- status("demo-a-1", pod.Run{State: pod.StateExited, ExitCode: 0, Restarts: 2, FinishedAt: at(9)})
 	if err := f.run(t.Context(), []pod.ContainerStatus{status("demo-a-1", pod.Run{State: pod.StateRunning})}); err != nil {
