@@ -11,10 +11,11 @@ import (
 )
 
 // live are the fields of a container that change without a new container: the supervisor takes them over, or
-// they only say something about order and names.
+// they only say something about order and names. A health check is not among them: its process is made with the
+// container.
 func live(field string) bool {
 	switch field {
-	case "Labels", "Ports", "After", "Health", "Restart", "Stop", "Pull", "Listens":
+	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "Listens":
 		return true
 	}
 	return false
@@ -22,7 +23,7 @@ func live(field string) bool {
 
 // keep is the container there is, with what can change of it as wanted.
 func keep(want, have pod.Container) pod.Container {
-	have.Labels, have.Ports, have.After, have.Health, have.Restart = want.Labels, want.Ports, want.After, want.Health, want.Restart
+	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
 	have.Stop, have.Pull, have.Listens = want.Stop, want.Pull, want.Listens
 	return have
 }

@@ -48,7 +48,7 @@ func interval(h *pod.Health, run pod.Run, now time.Time) time.Duration {
 }
 
 func probed(c pod.Container, s State, p pod.Probe) (State, []Effect) {
-	if s.Run.State != pod.StateRunning || !Checked(c) {
+	if s.Run.State != pod.StateRunning || s.Stopping || !Checked(c) {
 		return s, nil
 	}
 	s.Run.Probes = append(slices.Clone(s.Run.Probes), p)
@@ -89,7 +89,7 @@ func Reached(c pod.Container, s State, until pod.Until) (reached bool, err error
 	}
 	switch {
 	case until == pod.UntilStarted:
-		return run.State.Alive(), nil
+		return run.State.Alive() || run.State == pod.StateExited, nil
 	case run.State == pod.StateExited && run.ExitCode == 0 && until != pod.UntilHealthy:
 		return true, nil
 	case run.State == pod.StateExited:

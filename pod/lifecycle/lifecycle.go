@@ -33,32 +33,33 @@ type State struct {
 type Event interface{ event() }
 
 type (
-	// Start: a user wants it to run.
+	// Start is a user's wish that it runs. While it is asked to end, a start is not heard: it may be asked for again
+	// after the end.
 	Start struct{ At time.Time }
-	// Started: its process runs.
+	// Started says that its process runs.
 	Started struct {
 		At  time.Time
 		PID int
 	}
-	// StartFailed: its process could not be started.
+	// StartFailed says why its process could not be started.
 	StartFailed struct {
 		At  time.Time
 		Err string
 	}
-	// Exited: its process has ended and its output is stored. Code is 128+n after signal n.
+	// Exited says that its process has ended and its output is stored. Code is 128+n after signal n.
 	Exited struct {
 		At        time.Time
 		Code      int
 		OOMKilled bool
 	}
-	// Stop: a user wants it to end, and to be killed after Grace.
+	// Stop is a user's wish that it ends, and is killed after Grace.
 	Stop struct{ Grace time.Duration }
-	// Due: a timer that was armed has run out.
+	// Due says that a timer that was armed has run out.
 	Due struct {
 		At    time.Time
 		Timer Timer
 	}
-	// Probed: a health check has run.
+	// Probed says what a health check found.
 	Probed struct{ Probe pod.Probe }
 )
 
@@ -89,11 +90,12 @@ type (
 	Launch struct{}
 	// Signal sends the process a signal; "" is its stop signal.
 	Signal struct{ Name string }
-	// Arm sets a timer, Disarm stops it; Due follows an armed timer.
+	// Arm sets a timer; Due follows.
 	Arm struct {
 		Timer Timer
 		In    time.Duration
 	}
+	// Disarm stops a timer.
 	Disarm struct{ Timer Timer }
 	// RunProbe runs the health check once; Probed follows.
 	RunProbe struct{}
@@ -139,7 +141,7 @@ func Next(c pod.Container, s State, e Event) (State, []Effect) {
 }
 
 func start(s State) (State, []Effect) {
-	if s.Launching || s.Run.State == pod.StateRunning || s.Run.State == pod.StatePaused {
+	if s.Launching || runs(s) {
 		return s, nil
 	}
 	s.Launching, s.Stopping, s.Backoff = true, false, 0
@@ -147,7 +149,13 @@ func start(s State) (State, []Effect) {
 	return s, []Effect{Disarm{TimerRestart}, Launch{}}
 }
 
+// runs says whether there is a process.
+func runs(s State) bool { return s.Run.State == pod.StateRunning || s.Run.State == pod.StatePaused }
+
 func started(c pod.Container, s State, e Started) (State, []Effect) {
+	if !s.Launching {
+		return s, nil
+	}
 	s.Launching = false
 	s.Run.State, s.Run.PID, s.Run.StartedAt = pod.StateRunning, e.PID, e.At
 	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Error = 0, false, time.Time{}, ""
@@ -163,6 +171,9 @@ func started(c pod.Container, s State, e Started) (State, []Effect) {
 }
 
 func startFailed(s State, e StartFailed) (State, []Effect) {
+	if !s.Launching {
+		return s, nil
+	}
 	s.Launching, s.Stopping, s.Run.PID = false, false, 0
 	s.Run.Error, s.Run.Health, s.Run.FinishedAt = e.Err, "", e.At
 	// What could not start once will not start the next time either: no restart policy brings it back.
@@ -170,10 +181,13 @@ func startFailed(s State, e StartFailed) (State, []Effect) {
 		s.Run.State = pod.StateExited
 	}
 	s.Run.ExitCode = 127
-	return s, []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
+	return s, nil
 }
 
 func exited(c pod.Container, s State, e Exited) (State, []Effect) {
+	if !runs(s) {
+		return s, nil
+	}
 	lived := e.At.Sub(s.Run.StartedAt)
 	s.Run.State, s.Run.PID = pod.StateExited, 0
 	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Health = e.Code, e.OOMKilled, e.At, ""
@@ -213,7 +227,7 @@ func stop(s State, e Stop) (State, []Effect) {
 	case s.Run.State == pod.StateRestarting:
 		s.Run.State = pod.StateExited
 		return s, []Effect{Disarm{TimerRestart}}
-	case s.Run.State != pod.StateRunning:
+	case !runs(s):
 		return s, nil
 	}
 	s.Stopping = true
@@ -231,7 +245,7 @@ func due(s State, e Due) (State, []Effect) {
 		return s, []Effect{Launch{}}
 	case e.Timer == TimerProbe && s.Run.State == pod.StateRunning && !s.Stopping:
 		return s, []Effect{RunProbe{}}
-	case e.Timer == TimerKill && s.Stopping:
+	case e.Timer == TimerKill && runs(s) && s.Stopping:
 		return s, []Effect{Signal{Kill}}
 	}
 	return s, nil
