@@ -108,9 +108,9 @@ func peer(c *net.UnixConn) (uid uint32, err error) {
 // Close ends the connection.
 func (c *Conn) Close() error { return c.unix.Close() }
 
-// CloseOn closes the connection when ctx ends, which ends every wait on it; stop ends that care.
+// CloseOn ends every wait on the connection, now and later, when ctx ends; stop ends that care.
 func (c *Conn) CloseOn(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { c.unix.SetDeadline(time.Unix(1, 0)) })
+	return context.AfterFunc(ctx, func() { _ = c.unix.SetDeadline(time.Unix(1, 0)) }) // fails once it is closed
 }
 
 // Send sends one message and duplicates of the files.
@@ -118,6 +118,9 @@ func (c *Conn) Send(message any, files ...*os.File) error {
 	body, err := json.Marshal(message)
 	if err != nil {
 		return err
+	}
+	if len(body) > maxMessage || len(files) > maxFiles {
+		return fmt.Errorf("message of %d bytes with %d files is too long", len(body), len(files))
 	}
 	var rights []byte
 	if len(files) > 0 {
@@ -156,6 +159,9 @@ func (c *Conn) Receive(message any) ([]*os.File, error) {
 	var head [4]byte
 	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, oobn, flags, _, err := c.unix.ReadMsgUnix(head[:], oob)
+	if errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +169,8 @@ func (c *Conn) Receive(message any) ([]*os.File, error) {
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
 		err = errors.New("too many files in a message")
 	}
-	if err == nil && n < len(head) {
-		_, err = io.ReadFull(c.unix, head[n:])
+	if err == nil {
+		err = c.rest(head[n:])
 	}
 	if err == nil {
 		err = c.body(binary.BigEndian.Uint32(head[:]), message)
@@ -181,10 +187,19 @@ func (c *Conn) body(size uint32, message any) error {
 		return fmt.Errorf("message of %d bytes is too long", size)
 	}
 	body := make([]byte, size)
-	if _, err := io.ReadFull(c.unix, body); err != nil {
+	if err := c.rest(body); err != nil {
 		return err
 	}
 	return json.Unmarshal(body, message)
+}
+
+// rest reads what must follow: an end here is in the middle of a message.
+func (c *Conn) rest(b []byte) error {
+	_, err := io.ReadFull(c.unix, b)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // received are the files in a control message, close-on-exec as Go's runtime asks recvmsg for.
