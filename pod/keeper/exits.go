@@ -52,8 +52,7 @@ func mapRing(f *os.File) (*ring, error) {
 	}
 	r := (*ring)(unsafe.Pointer(&mem[0]))
 	if atomic.LoadUint64(&r.magic) != ringMagic || r.count != records || r.size != uint32(unsafe.Sizeof(record{})) {
-		unix.Munmap(mem)
-		return nil, errors.New("cannot map exits: not an exit record")
+		return nil, errors.Join(errors.New("cannot map exits: not an exit record"), unix.Munmap(mem))
 	}
 	return r, nil
 }

@@ -75,7 +75,7 @@ func start(ctx context.Context, c Config) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Unix(1, 0)) }) // fails once it is closed
 	defer stop()
 	// The keeper closes its end when it is set up; what it says before is why it failed.
 	said, err := io.ReadAll(ready)
@@ -85,11 +85,11 @@ func start(ctx context.Context, c Config) (int, error) {
 		err = reason(said)
 	}
 	if err != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill() // it may have ended by itself
+		_ = cmd.Wait()         // killed is no news
 		return 0, err
 	}
-	go cmd.Wait() // no zombie while this process lives; after it the keeper is init's child
+	go func() { _ = cmd.Wait() }() // no zombie while this process lives; after it the keeper is init's child
 	return cmd.Process.Pid, nil
 }
 
