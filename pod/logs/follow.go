@@ -34,9 +34,12 @@ func newWatch(ctx context.Context, dir string, o ReadOptions) (*watch, error) {
 		file.Close()
 		return nil, &os.PathError{Op: "inotify_add_watch", Path: dir, Err: err}
 	}
+	if err := file.SetReadDeadline(o.Until); err != nil { // zero is none
+		file.Close()
+		return nil, err
+	}
 	w := &watch{file: file, quit: make(chan struct{})}
-	file.SetReadDeadline(o.Until) // zero is none
-	wake := func() { file.SetReadDeadline(time.Unix(1, 0)) }
+	wake := func() { _ = file.SetReadDeadline(time.Unix(1, 0)) } // fails once the watch is closed
 	w.stop = context.AfterFunc(ctx, wake)
 	if o.Gone != nil {
 		go func() {

@@ -96,13 +96,13 @@ func pump(ctx context.Context, src *os.File, open func(fd int) source) error {
 	}
 	fired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		src.SetReadDeadline(time.Unix(1, 0))
+		_ = src.SetReadDeadline(time.Unix(1, 0)) // fails once src is closed, which ends the pump too
 		close(fired)
 	})
 	defer func() {
 		if !stop() {
 			<-fired
-			src.SetReadDeadline(time.Time{})
+			_ = src.SetReadDeadline(time.Time{}) // as above
 		}
 	}()
 	return carry(ctx, rc, from)

@@ -252,7 +252,7 @@ func TestFollowEnds(t *testing.T) {
 	for _, want := range []error{stop, io.EOF} {
 		n := 0
 		err := Read(t.Context(), dir, ReadOptions{Follow: true, Tail: -1}, func(Line) error { n++; return want })
-		if err != want || n != 1 {
+		if !errors.Is(err, want) || n != 1 {
 			t.Errorf("callback's error %v became %v after %d lines", want, err, n)
 		}
 	}

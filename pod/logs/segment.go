@@ -34,8 +34,9 @@ func openSegment(dir string, gen uint64) (*segment, error) {
 	s := &segment{gen: gen, data: data, slot: 1}
 	if s.index, err = os.Open(indexPath(dir, gen)); err == nil {
 		b := make([]byte, recordSize)
-		s.index.ReadAt(b, 0)
-		s.head = decodeHeader(b)
+		if _, err := s.index.ReadAt(b, 0); err == nil {
+			s.head = decodeHeader(b)
+		}
 	}
 	if st, err := data.Stat(); err == nil && s.head.at == 0 {
 		s.head.at = st.ModTime().UnixNano()

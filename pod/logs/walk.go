@@ -15,8 +15,6 @@ type place struct {
 	off int64
 }
 
-func (p place) before(q place) bool { return p.gen < q.gen || p.gen == q.gen && p.off < q.off }
-
 // walk goes through the generations of a log.
 type walk struct {
 	dir    string
