@@ -71,7 +71,7 @@ func (c *call) run(ctx context.Context, s streams, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() }) // it may have ended by itself
 	err := cmd.Wait()
 	stop()
 	if err == nil {

@@ -95,31 +95,50 @@ func consoleSocket(path string) (*net.UnixListener, error) {
 
 // receiveConsole takes the terminal out of the socket's queue, or waits for it until deadline, where there is one.
 func receiveConsole(l *net.UnixListener, deadline time.Time) (*os.File, error) {
-	l.SetDeadline(deadline)
+	if err := l.SetDeadline(deadline); err != nil {
+		return nil, fmt.Errorf("cannot receive console: %w", err)
+	}
 	conn, err := l.AcceptUnix()
 	if err != nil {
 		return nil, fmt.Errorf("cannot receive console: %w", err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(deadline)
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, fmt.Errorf("cannot receive console: %w", err)
+	}
 	name, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
 	// ReadMsgUnix sets MSG_CMSG_CLOEXEC.
 	_, n, _, _, err := conn.ReadMsgUnix(name, oob)
 	if err != nil {
 		return nil, fmt.Errorf("cannot receive console: %w", err)
 	}
-	messages, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil || len(messages) != 1 {
-		return nil, fmt.Errorf("cannot receive console: %d control messages: %v", len(messages), err)
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return nil, fmt.Errorf("cannot receive console: %d descriptors: %v", len(fds), err)
-	}
-	// Non-blocking, so that Go's poller serves it and Close ends a Read.
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		unix.Close(fds[0])
+	fd, err := descriptor(oob[:n])
+	if err != nil {
 		return nil, fmt.Errorf("cannot receive console: %w", err)
 	}
-	return os.NewFile(uintptr(fds[0]), "console"), nil
+	// Non-blocking, so that Go's poller serves it and Close ends a Read.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("cannot receive console: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "console"), nil
+}
+
+// descriptor is the one that a message brought (unix(7), SCM_RIGHTS).
+func descriptor(oob []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return -1, err
+	}
+	if len(messages) != 1 {
+		return -1, fmt.Errorf("it came with %d control messages", len(messages))
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return -1, err
+	}
+	if len(fds) != 1 {
+		return -1, fmt.Errorf("it came with %d descriptors", len(fds))
+	}
+	return fds[0], nil
 }

@@ -52,7 +52,7 @@ func Attach(ctx context.Context, cmd *exec.Cmd, a Attachment) (*Process, error) 
 		return nil, err
 	}
 	p := &Process{Console: a.Console, child: cmd.Process, pidFile: a.PIDFile, done: make(chan struct{})}
-	stop := context.AfterFunc(ctx, func() { p.Kill() })
+	stop := context.AfterFunc(ctx, func() { _ = p.Kill() }) // nobody waits for its answer; Wait has the outcome
 	go func() {
 		defer close(p.done)
 		defer stop()
@@ -130,8 +130,7 @@ func (p *Process) Kill() error {
 	p.killed = true
 	// The program is left to see its child's end and to clean up, if it has one.
 	if killBelow(p.child.Pid) > 0 {
-		unix.Kill(p.child.Pid, unix.SIGCONT)
-		return nil
+		return resume(p.child.Pid)
 	}
 	// Still stopped: let go before it dies, it might fork what is then nobody's.
 	if err := p.child.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -145,8 +144,16 @@ func (p *Process) Kill() error {
 // list can be another process by the time it is killed. root must be a process that nobody reaps meanwhile.
 func KillBelow(root int) int {
 	n := killBelow(root)
-	unix.Kill(root, unix.SIGCONT)
+	_ = resume(root) // it is not reaped meanwhile, and stop had the same right to signal it
 	return n
+}
+
+// resume undoes stop.
+func resume(pid int) error {
+	if err := unix.Kill(pid, unix.SIGCONT); err != nil {
+		return fmt.Errorf("cannot resume process %d: %w", pid, err)
+	}
+	return nil
 }
 
 // killBelow leaves root stopped.
@@ -157,7 +164,7 @@ func killBelow(root int) int {
 		tree = append(tree, children(tree[i])...)
 	}
 	for i := len(tree) - 1; i > 0; i-- {
-		unix.Kill(tree[i], unix.SIGKILL)
+		_ = unix.Kill(tree[i], unix.SIGKILL) // one that has ended is as good
 	}
 	return len(tree) - 1
 }

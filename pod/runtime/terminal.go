@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -33,8 +34,7 @@ func (c *call) execConsole(ctx context.Context, args []string, a Attachment) (*P
 	if err != nil {
 		// A command that cannot be run has an exit code and an explanation all the same. Its terminal is one at its end.
 		if p.Console, err = endedPTY(); err != nil {
-			p.Kill()
-			return nil, err
+			return nil, errors.Join(err, p.Kill())
 		}
 	}
 	return p, nil
