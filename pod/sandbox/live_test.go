@@ -166,7 +166,7 @@ func TestManyConnections(t *testing.T) {
 		go func() {
 			for range 50 {
 				if got, err := ask(nil, netip.MustParseAddr("127.0.0.1"), 18100); err != nil || !strings.HasSuffix(got, "hello") {
-					errs <- fmt.Errorf("%q, %v", got, err)
+					errs <- fmt.Errorf("%q, %w", got, errors.Join(errors.New("wrong or no answer"), err))
 					return
 				}
 			}

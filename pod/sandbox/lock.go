@@ -16,7 +16,7 @@ func lock(path string) (unlock func(), err error) {
 	}
 	for {
 		// EINTR: flock(2) is not restarted after the Go runtime's preemption signal.
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

@@ -94,7 +94,7 @@ func tableNames() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.CloseLasting()
+	defer func() { _ = conn.CloseLasting() }() // nothing was written
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list nftables tables: %w", err)
@@ -126,7 +126,7 @@ func commit(conn *nftables.Conn) error {
 	err := conn.Flush()
 	// What is committed is in force. Closing the socket waits until the kernel has freed what the transaction
 	// deleted (nf_tables_rcv_nl_event, 10 ms and more of RCU), which nobody else needs to wait for.
-	go conn.CloseLasting()
+	go func() { _ = conn.CloseLasting() }() // Flush has told what the kernel says of it
 	return err
 }
 
