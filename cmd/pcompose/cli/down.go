@@ -50,7 +50,12 @@ func runDown(ctx context.Context, env *Env, opt *downOptions) error {
 		if err := t.checkServices(observed, opt.services); err != nil {
 			return nil, err
 		}
-		return planner.Down(t.spec, observed, planner.DownOptions{
+		desired := t.spec
+		if env.global.name != "" && len(env.global.files) == 0 && observed.Spec != nil {
+			// A pod that is named ends as it is remembered: the file of this folder may be another project's.
+			desired = nil
+		}
+		return planner.Down(desired, observed, planner.DownOptions{
 			Services: orAll(opt.services), Volumes: opt.volumes, Images: planner.RemoveImages(opt.images),
 			RemoveOrphans: opt.removeOrphans, Grace: opt.grace,
 		}), nil
