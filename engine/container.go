@@ -65,27 +65,27 @@ func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]
 }
 
 // imageOf is the image of a reference, with its configuration.
-func (e *Engine) imageOf(ref string) (pod.Image, image.ImageConfig, error) {
+func (e *Engine) imageOf(ref string) (pod.Image, image.RunConfig, error) {
 	store, err := e.store()
 	if err != nil {
-		return pod.Image{}, image.ImageConfig{}, err
+		return pod.Image{}, image.RunConfig{}, err
 	}
 	img, err := store.Lookup(ref)
 	if err != nil {
-		return img, image.ImageConfig{}, err
+		return img, image.RunConfig{}, err
 	}
 	config, err := store.Config(img.ID)
 	return img, config, err
 }
 
 // imageConfig is what a spec is made from of an image's configuration.
-func imageConfig(c image.ImageConfig) ocispec.ImageConfig {
+func imageConfig(c image.RunConfig) ocispec.ImageConfig {
 	return ocispec.ImageConfig{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, User: c.User, WorkingDir: c.WorkingDir}
 }
 
 // anonymous names a volume for every path that wants one without naming it: in the file, or in the image where
 // the file mounts nothing there. Those of the container that is replaced are taken over.
-func anonymous(c pod.Container, config image.ImageConfig, reuse map[string]string) map[string]string {
+func anonymous(c pod.Container, config image.RunConfig, reuse map[string]string) map[string]string {
 	mounted := map[string]bool{}
 	volumes := map[string]string{}
 	name := func(path string) {
@@ -138,10 +138,10 @@ func (p *Project) startContainer(ctx context.Context, name string, report func(e
 	return err
 }
 
-func (e *Engine) configOf(imageID string) (image.ImageConfig, error) {
+func (e *Engine) configOf(imageID string) (image.RunConfig, error) {
 	store, err := e.store()
 	if err != nil {
-		return image.ImageConfig{}, err
+		return image.RunConfig{}, err
 	}
 	return store.Config(imageID)
 }
@@ -175,7 +175,7 @@ func (p *Project) updateContainer(ctx context.Context, a planner.UpdateContainer
 }
 
 // effective is a container with what its image decides filled in, as the supervisor needs it.
-func effective(c pod.Container, config image.ImageConfig) pod.Container {
+func effective(c pod.Container, config image.RunConfig) pod.Container {
 	if c.Stop.Signal == "" {
 		c.Stop.Signal = config.StopSignal
 	}

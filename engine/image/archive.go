@@ -70,6 +70,10 @@ func (s *Store) save(ctx context.Context, refs []string, format string, w io.Wri
 		return err
 	}
 	defer written.Close()
+	// Gone before it is read: SIGPIPE, of a reader that has gone, would leave it.
+	if err := os.Remove(spool.Name()); err != nil {
+		return err
+	}
 	_, err = io.Copy(w, written)
 	return err
 }

@@ -17,10 +17,10 @@ import (
 // maxConfig bounds the configuration of an image in bytes; those of real images are a few KiB.
 const maxConfig = 4 << 20
 
-// ImageConfig is what an image says of how it wants to be run. It is data from a stranger, and these fields are all
+// RunConfig is what an image says of how it wants to be run. It is data from a stranger, and these fields are all
 // that is ever read of it: annotations, host settings and whatever else an image carries steer nothing
 // (CVE-2026-94603).
-type ImageConfig struct {
+type RunConfig struct {
 	Architecture, OS string
 	// Env are NAME=value pairs. An entry without "=" is dropped: to some engines it means "take the host's"
 	// (CVE-2026-57231).
@@ -61,15 +61,15 @@ type written struct {
 
 // parseConfig reads an image's configuration. What cannot be meant (a NUL byte, a port that is none) is an error
 // rather than passed on.
-func parseConfig(blob []byte) (ImageConfig, error) {
+func parseConfig(blob []byte) (RunConfig, error) {
 	if len(blob) > maxConfig {
-		return ImageConfig{}, fmt.Errorf("it has %d bytes, more than %d", len(blob), maxConfig)
+		return RunConfig{}, fmt.Errorf("it has %d bytes, more than %d", len(blob), maxConfig)
 	}
 	var w written
 	if err := json.Unmarshal(blob, &w); err != nil {
-		return ImageConfig{}, err
+		return RunConfig{}, err
 	}
-	c := ImageConfig{
+	c := RunConfig{
 		Architecture: w.Architecture, OS: w.OS,
 		Entrypoint: w.Config.Entrypoint, Cmd: w.Config.Cmd,
 		User: w.Config.User, WorkingDir: w.Config.WorkingDir, StopSignal: w.Config.StopSignal,
@@ -83,7 +83,7 @@ func parseConfig(blob []byte) (ImageConfig, error) {
 	texts := slices.Concat(c.Env, c.Entrypoint, c.Cmd, c.Volumes, []string{c.User, c.WorkingDir, c.StopSignal})
 	for _, text := range texts {
 		if strings.ContainsRune(text, 0) {
-			return ImageConfig{}, fmt.Errorf("%q has a NUL byte", text)
+			return RunConfig{}, fmt.Errorf("%q has a NUL byte", text)
 		}
 	}
 	if h := w.Config.Healthcheck; h != nil && len(h.Test) > 0 {
@@ -133,14 +133,14 @@ func parsePorts(ports []string) ([]pod.Listen, error) {
 }
 
 // Config reads how an image wants to be run. The image is named by its ID.
-func (s *Store) Config(id string) (ImageConfig, error) {
+func (s *Store) Config(id string) (RunConfig, error) {
 	blob, err := configBlob(s.storage, id)
 	if err != nil {
-		return ImageConfig{}, fmt.Errorf("cannot read the configuration of image %q: %w", shortID(id), err)
+		return RunConfig{}, fmt.Errorf("cannot read the configuration of image %q: %w", shortID(id), err)
 	}
 	config, err := parseConfig(blob)
 	if err != nil {
-		return ImageConfig{}, fmt.Errorf("cannot use the configuration of image %q: %w", shortID(id), err)
+		return RunConfig{}, fmt.Errorf("cannot use the configuration of image %q: %w", shortID(id), err)
 	}
 	return config, nil
 }

@@ -339,6 +339,7 @@ func TestTagRemovePrune(t *testing.T) {
 }
 
 func TestSaveLoad(t *testing.T) {
+	others, _ := filepath.Glob("/var/tmp/pcompose-*")
 	store := scratch(t)
 	address := hubMirror(t, nil)
 	for _, repo := range []string{"library/a:1", "library/b:1"} {
@@ -382,8 +383,8 @@ func TestSaveLoad(t *testing.T) {
 	if _, err := store.Load(t.Context(), strings.NewReader("no archive")); err == nil || strings.Count(err.Error(), "\n") > 0 {
 		t.Errorf("%v", err)
 	}
-	if left, _ := filepath.Glob("/var/tmp/pcompose-*"); len(left) > 0 {
-		t.Errorf("left: %v", left)
+	if left, _ := filepath.Glob("/var/tmp/pcompose-*"); !slices.Equal(left, others) {
+		t.Errorf("left: %v, before: %v", left, others)
 	}
 }
 

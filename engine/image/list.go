@@ -26,7 +26,7 @@ type Summary struct {
 // Detail is an image with what is in it.
 type Detail struct {
 	Summary
-	Config ImageConfig
+	Config RunConfig
 	// Layers are the digests of its unpacked layers, lowest first.
 	Layers []string
 }

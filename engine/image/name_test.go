@@ -72,12 +72,12 @@ func TestPolicyPath(t *testing.T) {
 func TestParseConfig(t *testing.T) {
 	for _, test := range []struct {
 		blob string
-		want ImageConfig
+		want RunConfig
 		err  string
 	}{
 		{blob: `{"architecture":"amd64","os":"linux","config":{"Env":["A=b","HOST*","=x","C="],"Volumes":{"/b":{},"/a":{}},
 			"ExposedPorts":{"8000-8001":{},"80/tcp":{},"53/UDP":{},"9/sctp":{}},"Healthcheck":{"Test":["NONE"]},"Annotations":{"run.oci.x":"1"}}}`,
-			want: ImageConfig{Architecture: "amd64", OS: "linux", Env: []string{"A=b", "C="}, Volumes: []string{"/a", "/b"},
+			want: RunConfig{Architecture: "amd64", OS: "linux", Env: []string{"A=b", "C="}, Volumes: []string{"/a", "/b"},
 				Healthcheck: &pod.Health{Test: []string{"NONE"}},
 				Listens:     []pod.Listen{{Port: 53, Protocol: "udp"}, {Port: 80, Protocol: "tcp"}, {Port: 8000, Protocol: "tcp"}, {Port: 8001, Protocol: "tcp"}}}},
 		{blob: `{"config":{"Env":["A=\u0000"]}}`, err: "NUL"},
