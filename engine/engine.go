@@ -134,7 +134,7 @@ func (e *Engine) sync() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.opened != nil {
-		rootfs.New(e.opened.Storage()).Sync()
+		_ = rootfs.New(e.opened.Storage()).Sync() // as after a power cut
 	}
 }
 

@@ -180,7 +180,7 @@ func openTerminal(master *os.File, opt ExecOptions) (*terminal, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot set the terminal to raw mode: %w", err)
 		}
-		t.restore = func() { term.Restore(fd, old) }
+		t.restore = func() { _ = term.Restore(fd, old) } // fails where the terminal has gone
 		signal.Notify(t.resized, syscall.SIGWINCH)
 		t.resize(fd)
 		go func() {
@@ -190,12 +190,13 @@ func openTerminal(master *os.File, opt ExecOptions) (*terminal, error) {
 		}()
 	}
 	if opt.Stdin != nil {
-		go io.Copy(master, opt.Stdin) // ends with the process: a read of a terminal cannot be taken back
+		// Ends with the process: a read of a terminal cannot be taken back.
+		go func() { _, _ = io.Copy(master, opt.Stdin) }()
 	}
 	go func() {
 		defer close(t.printed)
 		if opt.Stdout != nil {
-			io.Copy(opt.Stdout, master) // EIO is its end: the last process has closed the other side (pty(7))
+			_, _ = io.Copy(opt.Stdout, master) // EIO is its end: the last process has closed the other side (pty(7))
 		}
 	}()
 	return t, nil
@@ -204,7 +205,7 @@ func openTerminal(master *os.File, opt ExecOptions) (*terminal, error) {
 // resize gives the container's terminal the size of ours.
 func (t *terminal) resize(fd int) {
 	if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
-		unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, size)
+		_ = unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, size) // the command may have ended
 	}
 }
 
