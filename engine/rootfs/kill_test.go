@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,8 @@ func TestKilled(t *testing.T) {
 		// Not a wait for anything: each round strikes at another moment of the child's work.
 		time.Sleep(time.Duration(round*7%17) * time.Millisecond)
 		child.Process.Kill()
-		if err := child.Wait(); err != nil && err.(*exec.ExitError).Exited() {
+		var exit *exec.ExitError
+		if err := child.Wait(); err != nil && (!errors.As(err, &exit) || exit.Exited()) {
 			t.Fatalf("round %d: the child failed: %v", round, err)
 		}
 		if round%2 == 0 { // the next command may be a removal
