@@ -27,7 +27,7 @@ func (s *Store) Lock(ctx context.Context, project, command string, waiting func(
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock project %q: %w", project, err)
 	}
-	f.Truncate(0)
+	_ = f.Truncate(0) // the text is for waiting people only
 	fmt.Fprintf(f, "%d %s\n", os.Getpid(), command)
 	return func() {
 		// The file goes while the lock is still held: whoever waited for it finds it gone and makes a new one.

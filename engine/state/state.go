@@ -53,12 +53,16 @@ func New(root, run string) *Store { return &Store{root: root, run: run} }
 // Root is the directory of what outlives a reboot.
 func (s *Store) Root() string { return s.root }
 
-// Dir is a project's state directory, RunDir its run directory.
-func (s *Store) Dir(project string) string    { return filepath.Join(s.root, "projects", project) }
+// Dir is a project's state directory, which outlives a reboot.
+func (s *Store) Dir(project string) string { return filepath.Join(s.root, "projects", project) }
+
+// RunDir is a project's run directory, which a reboot empties.
 func (s *Store) RunDir(project string) string { return filepath.Join(s.run, project) }
 
-// LogDir is where a container's output is kept, BundleDir where its bundle is.
-func (s *Store) LogDir(project, id string) string    { return filepath.Join(s.Dir(project), "logs", id) }
+// LogDir is where a container's output is kept.
+func (s *Store) LogDir(project, id string) string { return filepath.Join(s.Dir(project), "logs", id) }
+
+// BundleDir is where a container's bundle is.
 func (s *Store) BundleDir(project, id string) string { return BundleDir(s.RunDir(project), id) }
 
 // BundleDir is the directory of a container's bundle in a project's run directory.

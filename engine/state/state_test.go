@@ -18,9 +18,9 @@ func newStore(t *testing.T) *state.Store {
 	return state.New(filepath.Join(dir, "root"), filepath.Join(dir, "run"))
 }
 
-// file is where a project's state is kept.
-func file(s *state.Store, project string) string {
-	return filepath.Join(s.Dir(project), "project.json")
+// shopFile is where the state of the project "shop" is kept.
+func shopFile(s *state.Store) string {
+	return filepath.Join(s.Dir("shop"), "project.json")
 }
 
 func edit(t *testing.T, s *state.Store, project string, f func(*state.Project)) {
@@ -50,7 +50,7 @@ func TestRemembers(t *testing.T) {
 	if c := p.Containers["shop-web-1"].Container; c.Command == nil || c.Entrypoint != nil {
 		t.Errorf("empty and nil are not told apart: %#v, %#v", c.Command, c.Entrypoint)
 	}
-	for _, path := range []string{file(s, "shop"), s.Dir("shop")} {
+	for _, path := range []string{shopFile(s), s.Dir("shop")} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("others may read %s: %v, %v", path, info.Mode(), err)
 		}
@@ -70,7 +70,7 @@ func TestRemembers(t *testing.T) {
 func TestCrashes(t *testing.T) {
 	s := newStore(t)
 	edit(t, s, "shop", func(p *state.Project) { p.Spec.Dir = "/old" })
-	whole, err := os.ReadFile(file(s, "shop"))
+	whole, err := os.ReadFile(shopFile(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestRefused(t *testing.T) {
 		if err := os.MkdirAll(s.Dir("shop"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file(s, "shop"), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(shopFile(s), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Load("shop")
@@ -133,7 +133,7 @@ func TestRefused(t *testing.T) {
 		if _, err := s.Edit("shop"); err == nil {
 			t.Errorf("%q may be edited", content)
 		}
-		if b, _ := os.ReadFile(file(s, "shop")); string(b) != content {
+		if b, _ := os.ReadFile(shopFile(s)); string(b) != content {
 			t.Errorf("%q has become %q", content, b)
 		}
 	}
