@@ -62,7 +62,9 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 		removeVolumes(plan, desired, observed, rest, removed)
 	}
 	if opt.Images != KeepImages {
-		removeImages(plan, desired, observed, rest, opt.Images, removed)
+		for _, image := range unusedImages(desired, observed, rest, opt.Images) {
+			plan.add(RemoveImage{image}, "asked to remove images", removed...)
+		}
 	}
 	return plan
 }
@@ -106,8 +108,8 @@ func mountsVolume(c pod.Container, name string) bool {
 	return slices.ContainsFunc(c.Mounts, func(m pod.Mount) bool { return m.Type == pod.MountVolume && m.Source == name })
 }
 
-// removeImages removes the images of the file and the pod, but those of containers that stay.
-func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, which RemoveImages, after []int) {
+// unusedImages are the images of the file and the pod, but those of containers that stay; sorted.
+func unusedImages(desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, which RemoveImages) []string {
 	var images []string
 	for _, c := range observed.Containers {
 		images = append(images, c.Image)
@@ -118,13 +120,11 @@ func removeImages(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod
 		}
 	}
 	slices.Sort(images)
-	for _, image := range slices.Compact(images) {
+	return slices.DeleteFunc(slices.Compact(images), func(image string) bool {
 		_, present := observed.Images[image]
 		used := slices.ContainsFunc(rest, func(c pod.ContainerStatus) bool { return c.Image == image })
-		if present && !used && (which == AllImages || builtFor(observed.Name, image)) {
-			plan.add(RemoveImage{image}, "asked to remove images", after...)
-		}
-	}
+		return !present || used || which != AllImages && !builtFor(observed.Name, image)
+	})
 }
 
 // builtFor says whether an image has the name that a build without `image:` gets: project-service.

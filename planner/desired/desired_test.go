@@ -3,6 +3,7 @@ package desired_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func TestPod(t *testing.T) {
 // TestProblem compares what cannot be one pod.
 func TestProblem(t *testing.T) {
 	golden(t, "testdata/problem", func(t *testing.T, _ pod.Spec, err error) string {
-		if _, ok := err.(compose.Problems); !ok {
+		if !errors.As(err, new(compose.Problems)) {
 			t.Fatalf("is no compose.Problems: %v", err)
 		}
 		return err.Error() + "\n"
