@@ -80,7 +80,7 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 	case lifecycle.Launch:
 		s.launch(ctx, c)
 	case lifecycle.Signal:
-		if err := s.signal(ctx, c, e.Name); err != nil {
+		if err := s.signal(c, e.Name); err != nil {
 			s.warn("%v", err)
 		}
 	case lifecycle.Arm:
@@ -114,7 +114,7 @@ func (s *Supervisor) disarm(c *container, t lifecycle.Timer) {
 
 // signal sends a signal to the container's first process; "" is its stop signal. SIGKILL reaches every process
 // where the PID namespace is not the container's own.
-func (s *Supervisor) signal(ctx context.Context, c *container, name string) error {
+func (s *Supervisor) signal(c *container, name string) error {
 	if name == "" {
 		name = c.bundle.Container.Stop.Signal
 	}

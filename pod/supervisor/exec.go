@@ -17,7 +17,7 @@ import (
 func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
 	p, err := s.beginExec(ctx, req, files)
 	if err != nil {
-		conn.Send(control.Reply{Error: plain(err)})
+		_ = conn.Send(control.Reply{Error: plain(err)}) // a client that has gone does not want it
 		return
 	}
 	for _, f := range files {
@@ -27,7 +27,7 @@ func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.E
 	if p.Console != nil {
 		console = append(console, p.Console)
 	}
-	conn.Send(control.Reply{}, console...)
+	_ = conn.Send(control.Reply{}, console...) // as above: the command runs on
 	for _, f := range console {
 		f.Close()
 	}
@@ -36,7 +36,7 @@ func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.E
 	if err != nil {
 		reply.Error = plain(err)
 	}
-	conn.Send(reply)
+	_ = conn.Send(reply) // as above
 }
 
 func (s *Supervisor) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {

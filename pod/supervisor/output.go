@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 
@@ -96,10 +97,10 @@ func (o *output) pump(ctx context.Context) {
 	for stream, f := range o.sources {
 		o.pumps.Go(func() {
 			if o.log == nil {
-				logs.Discard(ctx, f)
+				report(logs.Discard(ctx, f))
 				return
 			}
-			o.log.Pump(ctx, stream, f)
+			report(o.log.Pump(ctx, stream, f))
 		})
 	}
 }
@@ -111,8 +112,15 @@ func (o *output) drain() {
 	o.pumps.Wait()
 	for _, stream := range []logs.Stream{logs.Stdout, logs.Stderr} {
 		if f := o.sources[stream]; f != nil && o.log != nil {
-			o.log.Drain(stream, f)
+			report(o.log.Drain(stream, f))
 		}
+	}
+}
+
+// report logs why output was not stored: nobody waits for a pump's error. That it was stopped is none.
+func report(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(os.Stderr, "supervisor: %v\n", err)
 	}
 }
 
@@ -130,7 +138,7 @@ func (o *output) close(k *keeper.Client) {
 		o.log.Close()
 	}
 	for _, key := range []string{outKey(o.id), errKey(o.id), inKey(o.id)} {
-		k.Drop(key)
+		_ = k.Drop(key) // fails only where the keeper has gone, and the files with it
 	}
 }
 
@@ -176,6 +184,6 @@ func discardKept(k *keeper.Client, id string, kept map[string][]*os.File) {
 		for _, f := range kept[key] {
 			f.Close()
 		}
-		k.Drop(key)
+		_ = k.Drop(key) // as in close
 	}
 }

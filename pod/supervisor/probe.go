@@ -56,14 +56,14 @@ func (s *Supervisor) runProbe(ctx context.Context, c *container) (code int, outp
 	read := make(chan string)
 	go func() {
 		b, _ := io.ReadAll(io.LimitReader(r, maxProbeOutput))
-		io.Copy(io.Discard, r) // what is over the limit must not block the probe
+		_, _ = io.Copy(io.Discard, r) // what is over the limit must not block the probe
 		read <- string(b)
 	}()
-	stop := context.AfterFunc(ctx, func() { p.Kill() })
+	stop := context.AfterFunc(ctx, func() { _ = p.Kill() }) // Wait has the outcome
 	defer stop()
 	code, err = p.Wait()
 	// A process that the probe left behind holds the pipe open: what it has written until now is all there is.
-	r.SetReadDeadline(time.Now())
+	_ = r.SetReadDeadline(time.Now()) // a pipe of os.Pipe takes deadlines
 	output = <-read
 	if err != nil {
 		output += err.Error()

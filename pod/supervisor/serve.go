@@ -58,7 +58,7 @@ func (s *Supervisor) answer(ctx context.Context, conn *control.Conn, req control
 	if err != nil {
 		reply.Error = plain(err)
 	}
-	conn.Send(reply) // a client that has gone does not want it
+	_ = conn.Send(reply) // a client that has gone does not want it
 	return err
 }
 
@@ -74,7 +74,7 @@ func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Re
 			return nil
 		}, stopped)
 	case req.Signal != nil:
-		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.signal(ctx, c, req.Signal.Name) }, nil)
+		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.signal(c, req.Signal.Name) }, nil)
 	case req.Wait != nil:
 		return s.wait(ctx, *req.Wait)
 	case req.Update != nil:
@@ -227,7 +227,7 @@ func (s *Supervisor) watch(ctx context.Context, conn *control.Conn) {
 	go func() { // a client says nothing more: what Receive returns is its end
 		defer close(closed)
 		var none struct{}
-		conn.Receive(&none)
+		_, _ = conn.Receive(&none)
 	}()
 	for {
 		select {
