@@ -97,7 +97,7 @@ func TestMessages(t *testing.T) {
 		}
 	}
 	client.Close()
-	if _, err := server.Receive(&control.Request{}); err != io.EOF {
+	if _, err := server.Receive(&control.Request{}); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
 }
