@@ -11,10 +11,10 @@ import (
 )
 
 // unknownServices refuses names that the file does not have.
-func (u *up) unknownServices() error {
+func (ch *choice) unknownServices() error {
 	var errs []error
-	for _, s := range u.opt.Services {
-		if !u.desired.Has(s) && !slices.ContainsFunc(u.observed.Containers, func(c pod.ContainerStatus) bool { return c.Service == s }) {
+	for _, s := range ch.opt.Services {
+		if !ch.desired.Has(s) && !slices.ContainsFunc(ch.observed.Containers, func(c pod.ContainerStatus) bool { return c.Service == s }) {
 			errs = append(errs, fmt.Errorf("no service named %q", s))
 		}
 	}
@@ -22,33 +22,33 @@ func (u *up) unknownServices() error {
 }
 
 // cannotStart refuses to begin what this machine cannot carry out.
-func (u *up) cannotStart() error {
-	if u.observed.NoRuntime == "" || u.observed.Up || u.opt.CreateOnly {
+func (ch *choice) cannotStart() error {
+	if ch.observed.NoRuntime == "" || ch.observed.Up || ch.opt.CreateOnly {
 		return nil
 	}
-	return errors.New(u.observed.NoRuntime)
+	return errors.New(ch.observed.NoRuntime)
 }
 
 // portsTaken refuses host ports that somebody else listens on, or a container that the plan leaves alone.
-func (u *up) portsTaken() error {
+func (ch *choice) portsTaken() error {
 	var errs []error
-	staying := u.staying()
-	for _, name := range u.names {
-		for _, p := range u.fates[name].want.Ports {
+	staying := ch.staying()
+	for _, name := range ch.names {
+		for _, p := range ch.fates[name].want.Ports {
 			for _, c := range staying {
 				if slices.ContainsFunc(c.Ports, func(o pod.Port) bool { return overlap(o, p) }) {
-					errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: %s publishes it%s", p.HostPort, p.Protocol, u.fates[name].want.Service, c.Name, u.remedy(c)))
+					errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: %s publishes it%s", p.HostPort, p.Protocol, ch.fates[name].want.Service, c.Name, ch.remedy(c)))
 				}
 			}
-			i := slices.IndexFunc(u.observed.Taken, func(t pod.TakenPort) bool { return takes(t, p) })
+			i := slices.IndexFunc(ch.observed.Taken, func(t pod.TakenPort) bool { return takes(t, p) })
 			if i < 0 {
 				continue
 			}
 			how := ": publish another host port"
-			if t := u.observed.Taken[i]; t.Owner != "" {
+			if t := ch.observed.Taken[i]; t.Owner != "" {
 				how = fmt.Sprintf(" by %s: stop it, or publish another host port", t.Owner)
 			}
-			errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: address already in use%s", p.HostPort, p.Protocol, u.fates[name].want.Service, how))
+			errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: address already in use%s", p.HostPort, p.Protocol, ch.fates[name].want.Service, how))
 		}
 	}
 	return errors.Join(errs...)
@@ -66,16 +66,16 @@ func overlap(a, b pod.Port) bool {
 
 // staying are the living containers that the file does not have and the plan leaves alone: orphans, and those of
 // `run`.
-func (u *up) staying() []pod.ContainerStatus {
-	return slices.DeleteFunc(slices.Clone(u.observed.Containers), func(c pod.ContainerStatus) bool {
-		_, wanted := u.desired.Container(c.Name)
-		return wanted || !c.Run.State.Alive() || u.whyLeave(c) != ""
+func (ch *choice) staying() []pod.ContainerStatus {
+	return slices.DeleteFunc(slices.Clone(ch.observed.Containers), func(c pod.ContainerStatus) bool {
+		_, wanted := ch.desired.Container(c.Name)
+		return wanted || !c.Run.State.Alive() || ch.whyLeave(c) != ""
 	})
 }
 
 // remedy is what the user can do about a container that stays.
-func (u *up) remedy(c pod.ContainerStatus) string {
-	if u.orphan(c) {
+func (ch *choice) remedy(c pod.ContainerStatus) string {
+	if ch.orphan(c) {
 		return fmt.Sprintf(": the file has no service %s, --remove-orphans removes it", c.Service)
 	}
 	return ""
@@ -83,23 +83,23 @@ func (u *up) remedy(c pod.ContainerStatus) string {
 
 // listenersCollide refuses two containers of one cell that declare one port, in the file or in their image:
 // the second could not bind it.
-func (u *up) listenersCollide() error {
+func (ch *choice) listenersCollide() error {
 	type at struct {
 		cell string
 		pod.Listen
 	}
 	first, remedy := map[at]string{}, map[string]string{}
 	var errs []error
-	for _, c := range u.staying() {
+	for _, c := range ch.staying() {
 		if c.OneOff { // it runs a command of its own, which need not listen
 			continue
 		}
-		for _, l := range u.listens(c.Container) {
-			first[at{c.Cell, l}], remedy[c.Name] = c.Name, u.remedy(c)
+		for _, l := range ch.listens(c.Container) {
+			first[at{c.Cell, l}], remedy[c.Name] = c.Name, ch.remedy(c)
 		}
 	}
-	for _, c := range u.desired.Containers {
-		for _, l := range u.listens(c) {
+	for _, c := range ch.desired.Containers {
+		for _, l := range ch.listens(c) {
 			key := at{c.Cell, l}
 			if other, taken := first[key]; taken {
 				hint := cmp.Or(remedy[other], ": let one of them listen on another port")
@@ -113,10 +113,10 @@ func (u *up) listenersCollide() error {
 }
 
 // listens are the ports a container declares: in the file, and in its image unless the file names any.
-func (u *up) listens(c pod.Container) []pod.Listen {
+func (ch *choice) listens(c pod.Container) []pod.Listen {
 	all := slices.Clone(c.Listens)
 	if len(all) == 0 {
-		all = slices.Clone(u.observed.Images[c.Image].Listens)
+		all = slices.Clone(ch.observed.Images[c.Image].Listens)
 	}
 	slices.SortFunc(all, func(a, b pod.Listen) int {
 		if a.Port != b.Port {

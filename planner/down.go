@@ -182,9 +182,9 @@ func Restart(observed pod.Status, services []string, grace *time.Duration) (*Pla
 // again plans an Up of the containers that there are. Those whose creation was interrupted are left for the next
 // Up, which has the file.
 func again(observed pod.Status, opt UpOptions) (*Plan, error) {
-	u := newUp(asSpec(observed), observed, opt)
-	u.asFound = true
-	return u.make()
+	c := newChoice(asSpec(observed), observed, opt)
+	c.asFound = true
+	return newUp(c).make()
 }
 
 // asSpec is the pod that the observed containers were made for.

@@ -128,6 +128,8 @@ func options(words []string) (o commandOptions, services []string) {
 			o.up.CreateOnly = true
 		case "-force":
 			o.up.Recreate = planner.RecreateAll
+		case "-force-dependencies":
+			o.up.ForceDependencies = true
 		case "-no-recreate":
 			o.up.Recreate = planner.RecreateNone
 		case "-renew":

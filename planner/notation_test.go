@@ -14,7 +14,8 @@ import (
 //
 //	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80 mount=data:/data
 //	volume data external
-//	idle worker
+//	idle worker             scaled to none
+//	disabled debug          of a profile that is not active
 //
 // Of an observed pod, beside that:
 //
@@ -25,6 +26,7 @@ import (
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published
 //	taken 8080 nginx (pid 812)
+//	no-runtime WHY          the machine cannot start a container
 
 // desired parses a pod as it should be.
 func desired(text string) pod.Spec {
@@ -35,6 +37,8 @@ func desired(text string) pod.Spec {
 			spec.Volumes = append(spec.Volumes, pod.Volume{Name: words[1], External: slices.Contains(words, "external")})
 		case "idle":
 			spec.Idle = append(spec.Idle, words[1])
+		case "disabled":
+			spec.Disabled = append(spec.Disabled, words[1])
 		default:
 			service, n, _ := strings.Cut(words[0], "*")
 			for i := 1; i <= max(atoi(n), 1); i++ {
@@ -84,6 +88,8 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		}
 	case "up":
 		s.Up, s.Spec = true, &want
+	case "no-runtime":
+		s.NoRuntime = strings.Join(words[1:], " ")
 	case "down":
 		s.Up, s.Ports = false, nil
 	case "gone":

@@ -55,7 +55,7 @@ func (u *up) createVolumes() error {
 func (u *up) sandbox() {
 	ports := u.published()
 	switch {
-	case !u.observed.Up && u.opt.CreateOnly:
+	case !u.observed.Up && (u.opt.CreateOnly || len(u.names) == 0):
 	case !u.observed.Up:
 		u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Cells: u.desired.Cells, Ports: ports}, "not running", u.pulls...)
 	case !samePorts(ports, u.observed.Ports) && !u.opt.CreateOnly:
@@ -127,27 +127,6 @@ func (u *up) dependentsStopped(name string) []int {
 		}
 	}
 	return after
-}
-
-// orphan says whether a container is of a service that the file does not have.
-func (u *up) orphan(c pod.ContainerStatus) bool {
-	return !c.OneOff && !u.asFound && !u.desired.Has(c.Service)
-}
-
-// surplus says whether a container is a replica more than its service, of those planned, should have.
-func (u *up) surplus(c pod.ContainerStatus) bool {
-	return !c.OneOff && !u.asFound && u.fates[c.Name] == nil && u.services[c.Service]
-}
-
-// whyLeave says why a container that is not wanted is removed, "" to leave it alone.
-func (u *up) whyLeave(c pod.ContainerStatus) string {
-	switch {
-	case u.surplus(c):
-		return fmt.Sprintf("service %s has fewer replicas now, or another container_name", c.Service)
-	case u.orphan(c) && u.opt.RemoveOrphans:
-		return fmt.Sprintf("the file has no service %s", c.Service)
-	}
-	return ""
 }
 
 // removeOrphans removes surplus replicas, and orphans where asked to; else it notes them.

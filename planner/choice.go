@@ -1,0 +1,207 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// fate is what becomes of one container.
+type fate struct {
+	want pod.Container
+	have pod.ContainerStatus
+	// exists says whether have was observed.
+	exists bool
+	// replace, start say why it is made anew or started; "" for no.
+	replace string
+	start   string
+	// bounce says why it is stopped and started as it is: a dependency with restart: true was replaced.
+	bounce string
+	// updated names what changes of it without a new container.
+	updated []string
+}
+
+// created says whether the plan makes the container.
+func (f *fate) created() bool { return !f.exists || f.replace != "" }
+
+// stopped says whether the plan stops a living container.
+func (f *fate) stopped() bool {
+	return f.exists && f.have.Run.State.Alive() && (f.replace != "" || f.bounce != "")
+}
+
+// choice is what becomes of every container, before any step is made.
+type choice struct {
+	desired  pod.Spec
+	observed pod.Status
+	opt      UpOptions
+	// asFound says that desired is what was observed, so that nothing is an orphan or a replica too many.
+	asFound bool
+	// fates are those of the selected containers, by name; names is their order.
+	fates map[string]*fate
+	names []string
+	// services are those selected, some of which may have no container.
+	services map[string]bool
+}
+
+func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
+	ch := &choice{desired: desired, observed: observed, opt: opt, fates: map[string]*fate{}, services: map[string]bool{}}
+	for _, s := range desired.Idle {
+		ch.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
+	}
+	for _, c := range selected(desired.Containers, opt.Services, opt.OnlyNamed) {
+		have, exists := observed.Container(c.Name)
+		ch.fates[c.Name] = &fate{want: c, have: have, exists: exists}
+		ch.names, ch.services[c.Service] = append(ch.names, c.Name), true
+	}
+	return ch
+}
+
+// chooseFates decides for every container whether it is kept, updated, replaced or started, and why.
+func (ch *choice) chooseFates() {
+	for _, name := range ch.names {
+		f := ch.fates[name]
+		switch {
+		case !f.exists:
+		case ch.forced(f.want.Service):
+			f.replace = "forced"
+		default:
+			f.replace = whyReplace(f.want, f.have, ch.observed.Images)
+			if ch.opt.Recreate == RecreateNone && f.have.Run.State != pod.StatePartial {
+				f.replace, f.want = "", keep(f.want, f.have.Container)
+			}
+		}
+		switch {
+		case f.created():
+			f.start = "created"
+		case ch.opt.Restart:
+			f.bounce, f.start = "asked to restart", "asked to restart"
+		default:
+			_, f.updated = differences(f.want, f.have.Container)
+			f.start = whyStart(f.have.Run)
+		}
+	}
+	for changed := true; changed; {
+		changed = ch.bounceDependents()
+	}
+}
+
+// forced says whether the user wants a service's containers replaced whatever they are.
+func (ch *choice) forced(service string) bool {
+	if ch.opt.Services == nil || slices.Contains(ch.opt.Services, service) {
+		return ch.opt.Recreate == RecreateAll
+	}
+	return ch.opt.ForceDependencies
+}
+
+// bounceDependents marks living containers that must restart because a dependency does, those of services that
+// were not named too, as they are; it says whether it found one, since each may have dependents of its own.
+func (ch *choice) bounceDependents() bool {
+	found := false
+	for _, c := range ch.observed.Containers {
+		f := ch.fates[c.Name]
+		if f == nil && (ch.opt.OnlyNamed || c.OneOff || ch.whyLeave(c) != "") {
+			continue
+		}
+		if f == nil {
+			f = &fate{want: c.Container, have: c, exists: true}
+		}
+		if f.created() || f.bounce != "" || !c.Run.State.Alive() {
+			continue
+		}
+		if on := ch.restarted(f.want.After); on != "" {
+			f.bounce = fmt.Sprintf("%s restarts, and depends_on says restart: true", on)
+			f.start, found = f.bounce, true
+			if ch.fates[c.Name] == nil {
+				ch.fates[c.Name], ch.names = f, append(ch.names, c.Name)
+			}
+		}
+	}
+	return found
+}
+
+// restarted is a container that is replaced or restarted, of those a container says to restart with; "" for none.
+func (ch *choice) restarted(after []pod.Dependency) string {
+	for _, d := range after {
+		for _, on := range ch.replicas(d.On) {
+			if f := ch.fates[on]; d.Restart && f != nil && f.exists && (f.replace != "" || f.bounce != "") {
+				return on
+			}
+		}
+	}
+	return ""
+}
+
+// whyStart says why a container that exists is started, "" when it runs.
+func whyStart(run pod.Run) string {
+	switch {
+	case run.State.Alive():
+		return ""
+	case run.State == pod.StateCreated:
+		return "not started yet"
+	case run.ExitCode == pod.UnknownExit:
+		return "not running"
+	}
+	return fmt.Sprintf("not running, exited with %d", run.ExitCode)
+}
+
+// replicas are the names of a service's containers among the desired ones.
+func (ch *choice) replicas(service string) []string {
+	var names []string
+	for _, c := range ch.desired.Containers {
+		if c.Service == service {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// selected are the containers of the named services and, unless only those are wanted, of what they wait for.
+func selected(all []pod.Container, services []string, only bool) []pod.Container {
+	if services == nil {
+		return all
+	}
+	want := map[string]bool{}
+	for queue := slices.Clone(services); len(queue) > 0; queue = queue[1:] {
+		if want[queue[0]] {
+			continue
+		}
+		want[queue[0]] = true
+		for _, c := range all {
+			if c.Service != queue[0] || only {
+				continue
+			}
+			for _, d := range c.After {
+				queue = append(queue, d.On)
+			}
+		}
+	}
+	var some []pod.Container
+	for _, c := range all {
+		if want[c.Service] {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// orphan says whether a container is of a service that the file does not have.
+func (ch *choice) orphan(c pod.ContainerStatus) bool {
+	return !c.OneOff && !ch.asFound && !ch.desired.Has(c.Service)
+}
+
+// surplus says whether a container is a replica more than its service, of those planned, should have.
+func (ch *choice) surplus(c pod.ContainerStatus) bool {
+	return !c.OneOff && !ch.asFound && ch.fates[c.Name] == nil && ch.services[c.Service]
+}
+
+// whyLeave says why a container that is not wanted is removed, "" to leave it alone.
+func (ch *choice) whyLeave(c pod.ContainerStatus) string {
+	switch {
+	case ch.surplus(c):
+		return fmt.Sprintf("service %s has fewer replicas now, or another container_name", c.Service)
+	case ch.orphan(c) && ch.opt.RemoveOrphans:
+		return fmt.Sprintf("the file has no service %s", c.Service)
+	}
+	return ""
+}
