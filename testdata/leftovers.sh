@@ -22,7 +22,7 @@ ours='pct|pcompose'
     echo "process $pid $(sed -n '$s/.*://p' "/proc/$pid/cgroup" 2> /dev/null) $(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline" | cut -c1-120 || true)"
   done
   for place in /run /tmp /var/tmp /var/lib /dev/shm; do
-    find "$place" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex ".*/($ours)[^/]*" -printf 'file %p\n'
+    find "$place" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex ".*/($ours)[^/]*" -printf 'file %p\n' 2> /dev/null || true
   done
   for dir; do
     find "$dir" -mindepth 1 -printf 'file %p\n' 2> /dev/null || true
