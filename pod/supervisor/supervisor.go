@@ -15,7 +15,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
@@ -45,8 +47,9 @@ type Supervisor struct {
 
 // Main is the supervisor's process: `pcompose supervisor DIR`, started by the keeper.
 func Main(dir string) error {
-	// A supervisor rests nearly all its life: small heaps are worth more than fast ones.
+	// A supervisor rests nearly all its life: a small heap, and the caches of few processors, are worth more than speed.
 	debug.SetGCPercent(50)
+	goruntime.GOMAXPROCS(min(goruntime.GOMAXPROCS(0), 4))
 	s, err := open(dir)
 	if err != nil {
 		return fmt.Errorf("cannot supervise %q: %w", dir, err)
@@ -94,11 +97,14 @@ func (s *Supervisor) run(ctx context.Context) error {
 	s.adopt(ctx, kept)
 	go s.serve(ctx, listener, cancel)
 	go s.watchExits(ctx)
-	debug.FreeOSMemory() // what starting needed is not needed again
+	idle := time.NewTimer(idleAfter)
 	for {
 		select {
 		case f := <-s.mail:
 			f()
+			idle.Reset(idleAfter)
+		case <-idle.C:
+			debug.FreeOSMemory() // what the last requests needed is not needed at rest
 		case <-ctx.Done():
 			if err := context.Cause(ctx); !errors.Is(err, errShutdown) {
 				return err
@@ -107,6 +113,9 @@ func (s *Supervisor) run(ctx context.Context) error {
 		}
 	}
 }
+
+// idleAfter is how long nothing must have happened for a supervisor to be at rest.
+const idleAfter = 2 * time.Second
 
 // errShutdown ends the loop after a Shutdown request.
 var errShutdown = errors.New("shut down")
