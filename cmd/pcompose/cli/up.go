@@ -95,6 +95,9 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		defer cancel()
 	}
 	plan, err := env.bringUp(planning, e, spec, &opt.selection, opt.quietPull)
+	if err != nil && !env.global.dryRun && !opt.detach && !opt.noStart {
+		return env.abandon(ctx, e, newAttachment(opt, project, spec, begun), err)
+	}
 	if err != nil || env.global.dryRun {
 		return err
 	}
