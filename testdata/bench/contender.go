@@ -87,8 +87,11 @@ func newPcompose(dir, binary string) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Sockets need a short path, and a tmpfs is where run roots are.
+	// Sockets need a short path. Run roots are on a tmpfs, which /run is not on every test machine.
 	runRoot, err := os.MkdirTemp("/run", "pct-bench-")
+	if err == nil {
+		err = unix.Mount("tmpfs", runRoot, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +107,7 @@ func newPcompose(dir, binary string) (*contender, error) {
 		close: func() {
 			// containers-storage keeps a private mount on its overlay folder.
 			_ = unix.Unmount(filepath.Join(storage, "overlay"), unix.MNT_DETACH)
+			_ = unix.Unmount(runRoot, unix.MNT_DETACH)
 			os.RemoveAll(runRoot)
 		},
 	}
