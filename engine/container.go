@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/ocispec"
 	"github.com/pcompose/pcompose/engine/rootfs"
-	"github.com/pcompose/pcompose/engine/secret"
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
@@ -27,14 +24,14 @@ const anonymousLabel = "com.docker.volume.anonymous"
 
 // createContainer makes a container's root and its bundle. Its record, with its ID, is written first.
 func (p *Project) createContainer(ctx context.Context, a planner.CreateContainer, report func(execute.Progress)) error {
-	c := a.Container
-	if err := p.create(ctx, c, a.Reuse, report); err != nil {
-		return fmt.Errorf("cannot create container %q: %w", c.Name, err)
+	if err := create(ctx, p, a, report); err != nil {
+		return fmt.Errorf("cannot create container %q: %w", a.Container.Name, err)
 	}
 	return nil
 }
 
-func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]string, report func(execute.Progress)) error {
+func create(ctx context.Context, p *Project, a planner.CreateContainer, report func(execute.Progress)) error {
+	c := a.Container
 	img, config, err := p.engine.imageOf(c.Image)
 	if err != nil {
 		return err
@@ -43,7 +40,7 @@ func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]
 	if err != nil { // a record means that a killed command had begun with the same plan
 		r = state.Record{
 			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(),
-			Argv: ocispec.Args(c, imageConfig(config)), Anonymous: anonymous(c, config, reuse),
+			Argv: ocispec.Args(c, imageConfig(config)), Anonymous: anonymous(c, config, a.Reuse),
 		}
 		if err := p.edit(func(s *state.Project) { s.Containers[c.Name] = r }); err != nil {
 			return err
@@ -61,7 +58,7 @@ func (p *Project) create(ctx context.Context, c pod.Container, reuse map[string]
 	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name}); err != nil {
 		return err
 	}
-	return p.prepare(ctx, r, config, report)
+	return p.bundle(r).make(ctx, config, report)
 }
 
 // imageOf is the image of a reference, with its configuration.
@@ -125,16 +122,16 @@ func (p *Project) startContainer(ctx context.Context, name string, report func(e
 	if _, err := control.ReadBundle(dir); errors.Is(err, fs.ErrNotExist) {
 		config, err := p.engine.configOf(r.ImageID)
 		if err == nil {
-			err = p.prepare(ctx, r, config, report)
+			err = p.bundle(r).make(ctx, config, report)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot start container %q: %w", name, err)
 		}
 	}
-	if err := p.writeHosts(ctx, r); err != nil {
+	if err := p.bundle(r).writeHosts(ctx); err != nil {
 		return fmt.Errorf("cannot start container %q: %w", name, err)
 	}
-	_, err = p.ask(ctx, control.Request{Start: &control.Start{ID: r.ID}})
+	_, err = p.client().ask(ctx, control.Request{Start: &control.Start{ID: r.ID}})
 	return err
 }
 
@@ -167,7 +164,7 @@ func (p *Project) updateContainer(ctx context.Context, a planner.UpdateContainer
 		return err
 	}
 	b.Container = effective(a.Container, config)
-	_, err = p.ask(ctx, control.Request{Update: &control.Update{ID: r.ID, Container: b.Container}})
+	_, err = p.client().ask(ctx, control.Request{Update: &control.Update{ID: r.ID, Container: b.Container}})
 	if errors.Is(err, errDown) {
 		err = control.WriteBundle(dir, b)
 	}
@@ -191,13 +188,4 @@ func effective(c pod.Container, config image.RunConfig) pod.Container {
 	c.Env = nil // the bundle's config.json has it; secrets need no second place
 	c.Files = nil
 	return c
-}
-
-// unmountBundle undoes what prepare mounted below a container's bundle.
-func (p *Project) unmountBundle(r state.Record) error {
-	dir := p.engine.state.BundleDir(p.name, r.ID)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return errors.Join(unbindAll(dir), secret.Remove(filepath.Join(dir, "secrets")))
 }

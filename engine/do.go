@@ -18,13 +18,13 @@ import (
 func (p *Project) Do(ctx context.Context, action planner.Action, report func(execute.Progress)) error {
 	switch a := action.(type) {
 	case planner.PullImage:
-		return p.pull(ctx, a, report)
+		return p.engine.pull(ctx, a, report)
 	case planner.CreateVolume:
 		return p.engine.volumes.Create(a.Volume)
 	case planner.CreateSandbox:
 		return p.createSandbox(ctx, a)
 	case planner.PublishPorts:
-		_, err := p.ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
+		_, err := p.client().ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
 		return err
 	case planner.CreateContainer:
 		return p.createContainer(ctx, a, report)
@@ -33,25 +33,25 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.StartContainer:
 		return p.startContainer(ctx, a.Name, report)
 	case planner.WaitContainer:
-		return p.waitContainer(ctx, a, report)
+		return waitContainer(ctx, p, a, report)
 	case planner.StopContainer:
-		return p.stopContainer(ctx, a)
+		return stopContainer(ctx, p, a)
 	case planner.KillContainer:
-		return p.signal(ctx, a)
+		return sendSignal(ctx, p, a)
 	case planner.RemoveContainer:
 		return p.removeContainer(ctx, a)
 	case planner.RemoveSandbox:
 		return p.removeSandbox(ctx)
 	case planner.RemoveVolume:
-		return p.removeVolume(a.Name)
+		return p.engine.removeVolume(a.Name)
 	case planner.RemoveImage:
-		return p.removeImage(a.Image)
+		return p.engine.removeImage(a.Image)
 	}
 	return fmt.Errorf("no such action: %T", action)
 }
 
-func (p *Project) pull(ctx context.Context, a planner.PullImage, report func(execute.Progress)) error {
-	store, err := p.engine.store()
+func (e *Engine) pull(ctx context.Context, a planner.PullImage, report func(execute.Progress)) error {
+	store, err := e.store()
 	if err != nil {
 		return err
 	}
@@ -61,10 +61,10 @@ func (p *Project) pull(ctx context.Context, a planner.PullImage, report func(exe
 	return err
 }
 
-func (p *Project) waitContainer(ctx context.Context, a planner.WaitContainer, report func(execute.Progress)) error {
+func waitContainer(ctx context.Context, p *Project, a planner.WaitContainer, report func(execute.Progress)) error {
 	r, err := p.record(a.Name)
 	if err == nil {
-		_, err = p.ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID, Until: a.Until}})
+		_, err = p.client().ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID, Until: a.Until}})
 	}
 	if err != nil && !a.Required && ctx.Err() == nil {
 		report(execute.Progress{Warning: fmt.Sprintf("%v: going on, since depends_on says required: false", err)})
@@ -73,41 +73,41 @@ func (p *Project) waitContainer(ctx context.Context, a planner.WaitContainer, re
 	return err
 }
 
-func (p *Project) stopContainer(ctx context.Context, a planner.StopContainer) error {
+func stopContainer(ctx context.Context, p *Project, a planner.StopContainer) error {
 	r, err := p.record(a.Name)
 	if err != nil {
 		return err
 	}
-	_, err = p.ask(ctx, control.Request{Stop: &control.Stop{ID: r.ID, Grace: a.Grace}})
+	_, err = p.client().ask(ctx, control.Request{Stop: &control.Stop{ID: r.ID, Grace: a.Grace}})
 	if errors.Is(err, errDown) {
 		return nil // nothing runs
 	}
 	return err
 }
 
-func (p *Project) signal(ctx context.Context, a planner.KillContainer) error {
+func sendSignal(ctx context.Context, p *Project, a planner.KillContainer) error {
 	r, err := p.record(a.Name)
 	if err != nil {
 		return err
 	}
-	_, err = p.ask(ctx, control.Request{Signal: &control.Signal{ID: r.ID, Name: a.Signal}})
+	_, err = p.client().ask(ctx, control.Request{Signal: &control.Signal{ID: r.ID, Name: a.Signal}})
 	return err
 }
 
-func (p *Project) removeVolume(name string) error {
-	return p.engine.volumes.Remove(name, p.engine.volumeUsers(name))
+func (e *Engine) removeVolume(name string) error {
+	return e.volumes.Remove(name, volumeUsers(e.state, name))
 }
 
 // volumeUsers are the containers of all projects that mount a volume. A project whose state cannot be read
 // does not free its volumes: it counts.
-func (e *Engine) volumeUsers(name string) []string {
+func volumeUsers(s *state.Store, name string) []string {
 	var users []string
-	names, err := e.state.Names()
+	names, err := s.Names()
 	if err != nil {
 		return []string{err.Error()}
 	}
 	for _, project := range names {
-		p, err := e.state.Load(project)
+		p, err := s.Load(project)
 		if err != nil {
 			users = append(users, err.Error())
 			continue
@@ -139,8 +139,8 @@ func mountsVolume(r state.Record, name string) bool {
 	return false
 }
 
-func (p *Project) removeImage(ref string) error {
-	store, err := p.engine.store()
+func (e *Engine) removeImage(ref string) error {
+	store, err := e.store()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/pcompose/pcompose/engine/ocispec"
 	"github.com/pcompose/pcompose/engine/rootfs"
-	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/pod/control"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -43,11 +42,11 @@ func (p *Project) Exec(ctx context.Context, container string, opt ExecOptions) (
 	if err != nil {
 		return 0, err
 	}
-	process, err := p.execProcess(r, opt)
+	process, err := execProcess(p.bundle(r), opt)
 	if err != nil {
 		return 0, err
 	}
-	if !p.up() {
+	if !p.client().up() {
 		return 0, fmt.Errorf("cannot run a command in container %q: it is not running", container)
 	}
 	conn, err := control.Dial(ctx, p.runDir())
@@ -67,10 +66,10 @@ func (p *Project) Exec(ctx context.Context, container string, opt ExecOptions) (
 	if err != nil {
 		return 0, fmt.Errorf("cannot run a command in container %q: %w", container, err)
 	}
-	return p.followExec(conn, opt)
+	return followExec(conn, opt)
 }
 
-func (p *Project) followExec(conn *control.Conn, opt ExecOptions) (int, error) {
+func followExec(conn *control.Conn, opt ExecOptions) (int, error) {
 	var begun control.Reply
 	console, err := conn.Receive(&begun)
 	if err == nil && begun.Error != "" {
@@ -121,14 +120,14 @@ func execFiles(opt ExecOptions) (files []*os.File, done func(), err error) {
 }
 
 // execProcess is the process to run, from the container's own.
-func (p *Project) execProcess(r state.Record, opt ExecOptions) ([]byte, error) {
-	h, err := p.engine.host()
+func execProcess(of *bundle, opt ExecOptions) ([]byte, error) {
+	h, err := of.project.engine.host()
 	if err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(filepath.Join(p.engine.state.BundleDir(p.name, r.ID), "config.json"))
+	b, err := os.ReadFile(filepath.Join(of.dir, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cannot run a command in container %q: it is not running", r.Container.Name)
+		return nil, fmt.Errorf("cannot run a command in container %q: it is not running", of.record.Container.Name)
 	}
 	var spec specs.Spec
 	if err == nil {

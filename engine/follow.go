@@ -21,7 +21,7 @@ func (p *Project) Logs(ctx context.Context, container string, opt logs.ReadOptio
 	if err != nil {
 		return err
 	}
-	dir := p.engine.state.LogDir(p.name, r.ID)
+	dir := p.logDir(r)
 	if err := os.MkdirAll(dir, 0o700); err != nil { // before its first start a container has no log to follow
 		return err
 	}
@@ -39,47 +39,15 @@ func (p *Project) Watch(ctx context.Context) (<-chan pod.ContainerStatus, error)
 	for _, r := range e.Project().Containers {
 		known[r.ID] = pod.ContainerStatus{Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt}
 	}
-	changes := make(chan pod.ContainerStatus)
+	changes, c := make(chan pod.ContainerStatus), p.client()
 	go func() {
 		defer close(changes)
 		seen := map[string]pod.Run{}
-		for ctx.Err() == nil && p.up() { // a supervisor that dies has a successor
-			p.watchOne(ctx, known, seen, changes)
+		for ctx.Err() == nil && c.up() { // a supervisor that dies has a successor
+			c.watch(ctx, known, seen, changes)
 		}
 	}()
 	return changes, nil
-}
-
-// watchOne watches until the connection ends.
-func (p *Project) watchOne(ctx context.Context, known map[string]pod.ContainerStatus, seen map[string]pod.Run, changes chan<- pod.ContainerStatus) {
-	conn, err := control.Dial(ctx, p.runDir())
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	stop := conn.CloseOn(ctx)
-	defer stop()
-	if conn.Send(control.Request{Watch: &struct{}{}}) != nil {
-		return
-	}
-	for {
-		var reply control.Reply
-		if _, err := conn.Receive(&reply); err != nil {
-			return
-		}
-		for _, c := range reply.Containers {
-			status, ok := known[c.ID]
-			if last, before := seen[c.ID]; !ok || before && same(last, c.Run) {
-				continue
-			}
-			seen[c.ID], status.Run = c.Run, c.Run
-			select {
-			case changes <- status:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
 }
 
 // same says whether two runs look alike to a user; probes come and go.
@@ -94,7 +62,7 @@ func (p *Project) Wait(ctx context.Context, container string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	reply, err := p.ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID}})
+	reply, err := p.client().ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID}})
 	if errors.Is(err, errDown) {
 		return p.engine.rest(p.name, r.ID).ExitCode, nil
 	}

@@ -10,14 +10,14 @@ import (
 	"strconv"
 
 	"github.com/pcompose/pcompose/engine/ocispec"
-	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/engine/volume"
 	"github.com/pcompose/pcompose/pod"
 )
 
 // mounts resolves a container's mounts and its image's volumes to what is on the host, and fills new volumes
 // from the image.
-func (p *Project) mounts(ctx context.Context, r state.Record, root string) ([]ocispec.Mount, error) {
+func (b *bundle) mounts(ctx context.Context) ([]ocispec.Mount, error) {
+	r := b.record
 	var all []ocispec.Mount
 	named := map[string]bool{}
 	for i, m := range r.Container.Mounts {
@@ -25,7 +25,7 @@ func (p *Project) mounts(ctx context.Context, r state.Record, root string) ([]oc
 			m.Source = v
 		}
 		named[m.Target] = true
-		path, err := p.mount(ctx, r, m, root, i)
+		path, err := b.mount(ctx, m, i)
 		if err != nil {
 			return nil, err
 		}
@@ -36,7 +36,7 @@ func (p *Project) mounts(ctx context.Context, r state.Record, root string) ([]oc
 			continue
 		}
 		m := pod.Mount{Type: pod.MountVolume, Source: name, Target: target}
-		path, err := p.mount(ctx, r, m, root, 0)
+		path, err := b.mount(ctx, m, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -46,27 +46,27 @@ func (p *Project) mounts(ctx context.Context, r state.Record, root string) ([]oc
 }
 
 // mount makes what one mount shows, and returns where it is on the host. Number tells apart a container's mounts.
-func (p *Project) mount(ctx context.Context, r state.Record, m pod.Mount, root string, number int) (string, error) {
+func (b *bundle) mount(ctx context.Context, m pod.Mount, number int) (string, error) {
 	switch m.Type {
 	case pod.MountBind:
 		return m.Source, bindSource(m)
 	case pod.MountTmpfs:
 		return "", nil
 	case pod.MountVolume:
-		volumes := p.engine.volumes
+		volumes := b.project.engine.volumes
 		path, err := volumes.Mount(m.Source)
 		if err != nil {
 			return "", err
 		}
 		if !m.NoCopy && m.Subpath == "" {
-			if err := volumes.Populate(ctx, m.Source, root, m.Target); err != nil {
+			if err := volumes.Populate(ctx, m.Source, b.root, m.Target); err != nil {
 				return "", err
 			}
 		}
 		if m.Subpath == "" {
 			return path, nil
 		}
-		at := filepath.Join(p.engine.state.BundleDir(p.name, r.ID), "subpaths", strconv.Itoa(number))
+		at := filepath.Join(b.dir, "subpaths", strconv.Itoa(number))
 		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
 			return "", err
 		}

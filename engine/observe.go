@@ -28,7 +28,8 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	} else {
 		status.Spec = &remembered.Spec
 	}
-	if err := e.observeContainers(ctx, &status, remembered); err != nil {
+	look := &observation{e, &status}
+	if err := look.containers(ctx, remembered); err != nil {
 		return status, err
 	}
 	if want == nil {
@@ -36,10 +37,10 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	} else if _, _, err := e.runtime(); err != nil {
 		status.NoRuntime = err.Error()
 	}
-	if err := e.observeImages(&status, want); err != nil {
+	if err := look.images(want); err != nil {
 		return status, err
 	}
-	if err := e.observeVolumes(&status, want); err != nil {
+	if err := look.volumes(want); err != nil {
 		return status, err
 	}
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
@@ -74,7 +75,7 @@ func (e *Engine) Projects(ctx context.Context) ([]pod.Status, error) {
 			continue
 		}
 		status.Spec = &remembered.Spec
-		if err := e.observeContainers(ctx, &status, remembered); err != nil {
+		if err := (&observation{e, &status}).containers(ctx, remembered); err != nil {
 			return nil, err
 		}
 		all = append(all, status)
@@ -82,10 +83,16 @@ func (e *Engine) Projects(ctx context.Context) ([]pod.Status, error) {
 	return all, nil
 }
 
-// observeContainers fills in the containers: runs as the supervisor knows them, or as the last one wrote them.
-func (e *Engine) observeContainers(ctx context.Context, status *pod.Status, remembered *state.Project) error {
-	p := e.Project(status.Name)
-	reply, err := p.ask(ctx, control.Request{Status: &struct{}{}})
+// observation fills in a status.
+type observation struct {
+	engine *Engine
+	status *pod.Status
+}
+
+// containers fills in the containers: runs as the supervisor knows them, or as the last one wrote them.
+func (o *observation) containers(ctx context.Context, remembered *state.Project) error {
+	status := o.status
+	reply, err := o.engine.Project(status.Name).client().ask(ctx, control.Request{Status: &struct{}{}})
 	switch {
 	case err == nil:
 		status.Up, status.Ports, status.Supervisor = true, reply.Ports, reply.PID
@@ -99,7 +106,7 @@ func (e *Engine) observeContainers(ctx context.Context, status *pod.Status, reme
 	for _, r := range remembered.Containers {
 		run, known := runs[r.ID]
 		if !known {
-			run = e.rest(status.Name, r.ID)
+			run = o.engine.rest(status.Name, r.ID)
 		}
 		status.Containers = append(status.Containers, pod.ContainerStatus{
 			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Argv: r.Argv, Anonymous: r.Anonymous, Run: run,
@@ -140,8 +147,8 @@ func (e *Engine) partial(id string) pod.Run {
 	return pod.Run{State: pod.StatePartial}
 }
 
-// observeImages looks up the images of what is wanted and of what is there.
-func (e *Engine) observeImages(status *pod.Status, want *pod.Spec) error {
+// images looks up the images of what is wanted and of what is there.
+func (o *observation) images(want *pod.Spec) error {
 	refs := map[string]bool{}
 	for _, c := range want.Containers {
 		refs[c.Image] = true
@@ -149,14 +156,14 @@ func (e *Engine) observeImages(status *pod.Status, want *pod.Spec) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	for _, c := range status.Containers {
+	for _, c := range o.status.Containers {
 		refs[c.Image] = true
 	}
-	store, err := e.store()
+	store, err := o.engine.store()
 	if err != nil {
 		return err
 	}
-	status.Images = map[string]pod.Image{}
+	o.status.Images = map[string]pod.Image{}
 	for ref := range refs {
 		found, err := store.Lookup(ref)
 		if errors.Is(err, image.ErrNotFound) {
@@ -165,14 +172,14 @@ func (e *Engine) observeImages(status *pod.Status, want *pod.Spec) error {
 		if err != nil {
 			return err
 		}
-		status.Images[ref] = found
+		o.status.Images[ref] = found
 	}
 	return nil
 }
 
-func (e *Engine) observeVolumes(status *pod.Status, want *pod.Spec) error {
+func (o *observation) volumes(want *pod.Spec) error {
 	names := map[string]bool{}
-	for _, spec := range []*pod.Spec{want, status.Spec} {
+	for _, spec := range []*pod.Spec{want, o.status.Spec} {
 		if spec == nil {
 			continue
 		}
@@ -181,14 +188,14 @@ func (e *Engine) observeVolumes(status *pod.Status, want *pod.Spec) error {
 		}
 	}
 	for name := range names {
-		exists, err := e.volumes.Exists(name)
+		exists, err := o.engine.volumes.Exists(name)
 		if err != nil {
 			return err
 		}
 		if exists {
-			status.Volumes = append(status.Volumes, name)
+			o.status.Volumes = append(o.status.Volumes, name)
 		}
 	}
-	slices.Sort(status.Volumes)
+	slices.Sort(o.status.Volumes)
 	return nil
 }

@@ -18,14 +18,14 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 	if err != nil {
 		return nil // removed before
 	}
-	_, err = p.ask(ctx, control.Request{Forget: &control.Forget{ID: r.ID}})
+	_, err = p.client().ask(ctx, control.Request{Forget: &control.Forget{ID: r.ID}})
 	if errors.Is(err, errDown) {
-		err = p.deleteUnsupervised(ctx, r.ID)
+		err = deleteUnsupervised(ctx, p.runDir(), r.ID)
 	}
 	if err != nil {
 		return err
 	}
-	if err := p.removeFiles(r); err != nil {
+	if err := removeFiles(p, r); err != nil {
 		return fmt.Errorf("cannot remove container %q: %w", a.Name, err)
 	}
 	if a.Volumes {
@@ -39,17 +39,13 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 }
 
 // removeFiles removes a container's root, bundle and logs. Whatever is mounted below the bundle goes first.
-func (p *Project) removeFiles(r state.Record) error {
-	if err := p.unmountBundle(r); err != nil {
+func removeFiles(p *Project, r state.Record) error {
+	if err := p.bundle(r).remove(); err != nil {
 		return err
 	}
 	roots, err := p.engine.roots()
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		roots.Remove(r.ID),
-		os.RemoveAll(p.engine.state.BundleDir(p.name, r.ID)),
-		os.RemoveAll(p.engine.state.LogDir(p.name, r.ID)),
-	)
+	return errors.Join(roots.Remove(r.ID), os.RemoveAll(p.logDir(r)))
 }

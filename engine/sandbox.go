@@ -23,17 +23,17 @@ const SupervisorCommand = "supervisor"
 // createSandbox starts the pod's keeper and supervisor, which make its namespaces, and binds its published ports.
 // It returns when that is done: no container starts before every port is held.
 func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) error {
-	if !p.up() {
-		if err := p.startKeeper(ctx, a); err != nil {
+	if !p.client().up() {
+		if err := startKeeper(ctx, p, a); err != nil {
 			return fmt.Errorf("cannot start the pod's supervisor: %w", err)
 		}
 	}
-	_, err := p.ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
+	_, err := p.client().ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
 	if err == nil {
 		return nil
 	}
 	// A pod that cannot have its ports runs nothing: it goes as it came.
-	if downErr := p.endPod(context.WithoutCancel(ctx)); downErr != nil {
+	if downErr := endPod(context.WithoutCancel(ctx), p); downErr != nil {
 		err = errors.Join(err, downErr)
 	}
 	return err
@@ -44,7 +44,7 @@ func (e *Engine) runtime() (path string, kind runtime.Kind, err error) {
 	return runtime.Find(runtime.Search{Name: e.cfg.Runtime, PATH: os.Getenv("PATH")})
 }
 
-func (p *Project) startKeeper(ctx context.Context, a planner.CreateSandbox) error {
+func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error {
 	program, kind, err := p.engine.runtime()
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (p *Project) startKeeper(ctx context.Context, a planner.CreateSandbox) erro
 // removeSandbox ends the pod and removes everything that was made for it but volumes and images. Containers have
 // been removed before.
 func (p *Project) removeSandbox(ctx context.Context) error {
-	if err := p.endPod(ctx); err != nil {
+	if err := endPod(ctx, p); err != nil {
 		return err
 	}
 	return p.engine.state.Remove(p.name)
@@ -84,7 +84,7 @@ func (p *Project) removeSandbox(ctx context.Context) error {
 
 // endPod ends supervisor and keeper, and removes what they leave. It works on a pod whose processes were killed:
 // everything has a name that follows from the project's.
-func (p *Project) endPod(ctx context.Context) error {
+func endPod(ctx context.Context, p *Project) error {
 	pid, alive := keeper.Find(p.runDir())
 	if alive {
 		fd, err := unix.PidfdOpen(pid, 0)
@@ -94,7 +94,7 @@ func (p *Project) endPod(ctx context.Context) error {
 		if err == nil {
 			defer unix.Close(fd)
 		}
-		if _, err := p.ask(ctx, control.Request{Shutdown: &struct{}{}}); err != nil && !errors.Is(err, errDown) {
+		if _, err := p.client().ask(ctx, control.Request{Shutdown: &struct{}{}}); err != nil && !errors.Is(err, errDown) {
 			return err
 		}
 		if err == nil {
@@ -160,16 +160,16 @@ func removeCgroup(dir string) error {
 }
 
 // deleteUnsupervised removes what the OCI runtime holds of a container whose pod has no supervisor any more.
-func (p *Project) deleteUnsupervised(ctx context.Context, id string) error {
-	dir := state.RuntimeDir(p.runDir())
+func deleteUnsupervised(ctx context.Context, runDir, id string) error {
+	dir := state.RuntimeDir(runDir)
 	if _, err := os.Stat(filepath.Join(dir, id)); err != nil {
 		return nil
 	}
-	pd, err := control.ReadPod(p.runDir())
+	pd, err := control.ReadPod(runDir)
 	if err != nil {
 		return nil
 	}
-	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(p.runDir(), "calls")})
+	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(runDir, "calls")})
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,6 @@ const (
 var over = map[string]int{
 	"cmd/pcompose/cli.Env":      28,
 	"compose/load.loading":      47,
-	"engine.Engine":             21,
-	"engine.Project":            43,
 	"engine/image.Store":        24,
 	"engine/ocispec.builder":    22,
 	"pod/supervisor.Supervisor": 45,

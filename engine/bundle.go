@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -23,22 +24,36 @@ import (
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
-// prepare mounts a container's root and writes its bundle: config.json, the files it gets from us, and last
-// bundle.json, which says that the rest is there. Idempotent.
-func (p *Project) prepare(ctx context.Context, r state.Record, config image.RunConfig, report func(execute.Progress)) error {
-	roots, err := p.engine.roots()
+// bundle is what a container starts from: its mounted root, and a directory with config.json, bundle.json and the
+// files it gets from us.
+type bundle struct {
+	project *Project
+	record  state.Record
+	// config is the image's, root where the root filesystem is mounted; both are there once make has begun.
+	config image.RunConfig
+	root   string
+	dir    string
+}
+
+// bundle is the bundle of a container.
+func (p *Project) bundle(r state.Record) *bundle {
+	return &bundle{project: p, record: r, dir: p.engine.state.BundleDir(p.name, r.ID)}
+}
+
+// make mounts the root and writes the bundle, bundle.json last, which says that the rest is there. Idempotent.
+func (b *bundle) make(ctx context.Context, config image.RunConfig, report func(execute.Progress)) error {
+	roots, err := b.project.engine.roots()
 	if err != nil {
 		return err
 	}
-	root, err := roots.Mount(r.ID)
-	if err != nil {
+	if b.root, err = roots.Mount(b.record.ID); err != nil {
 		return err
 	}
-	dir := p.engine.state.BundleDir(p.name, r.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	b.config = config
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return err
 	}
-	in, err := p.specInput(ctx, r, config, root)
+	in, err := b.specInput(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,39 +62,39 @@ func (p *Project) prepare(ctx context.Context, r state.Record, config image.RunC
 		return err
 	}
 	for _, w := range warnings {
-		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", r.Container.Name, w)})
+		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", b.record.Container.Name, w)})
 	}
-	return p.writeBundle(r, config, spec, dir)
+	return b.write(spec)
 }
 
-func (p *Project) writeBundle(r state.Record, config image.RunConfig, spec *specs.Spec, dir string) error {
-	filter, err := p.engine.filter(spec)
+func (b *bundle) write(spec *specs.Spec) error {
+	filter, err := b.project.engine.filter(spec)
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(spec)
+	config, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, "config.json"), config, 0o600); err != nil {
 		return err
 	}
-	h, err := p.engine.host()
+	h, err := b.project.engine.host()
 	if err != nil {
 		return err
 	}
-	bundle := control.Bundle{
-		ID: r.ID, Container: effective(r.Container, config), Cgroup: spec.Linux.CgroupsPath,
-		LogDir: p.engine.state.LogDir(p.name, r.ID), UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID),
+	told := control.Bundle{
+		ID: b.record.ID, Container: effective(b.record.Container, b.config), Cgroup: spec.Linux.CgroupsPath,
+		LogDir: b.project.logDir(b.record), UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID),
 		Filter: filter,
 	}
-	if lifecycle.Checked(bundle.Container) {
-		bundle.Probe, err = ocispec.Process(spec, ocispec.Exec{Argv: probeArgv(bundle.Container.Health.Test)}, h.Host)
+	if lifecycle.Checked(told.Container) {
+		told.Probe, err = ocispec.Process(spec, ocispec.Exec{Argv: probeArgv(told.Container.Health.Test)}, h.Host)
 		if err != nil {
 			return err
 		}
 	}
-	return control.WriteBundle(dir, bundle)
+	return control.WriteBundle(b.dir, told)
 }
 
 // probeArgv is the command of a health check: CMD is run as it is, CMD-SHELL and a bare string by the shell.
@@ -94,16 +109,16 @@ func probeArgv(test []string) []string {
 }
 
 // specInput gathers what a spec is made from: everything that needs the machine.
-func (p *Project) specInput(ctx context.Context, r state.Record, config image.RunConfig, root string) (in ocispec.Input, err error) {
+func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
+	p, c, config, root := b.project, b.record.Container, b.config, b.root
 	h, err := p.engine.host()
 	if err != nil {
 		return in, err
 	}
-	c := r.Container
 	in = ocispec.Input{
 		Container: c, Host: h.Host, Rootfs: root, InitPath: h.init,
 		NetNS:      state.CellPath(p.runDir(), c.Cell),
-		CgroupPath: p.engine.cgroup(p.name) + "/" + r.ID,
+		CgroupPath: p.engine.cgroup(p.name) + "/" + b.record.ID,
 		Image:      imageConfig(config),
 	}
 	who := c.User
@@ -118,13 +133,13 @@ func (p *Project) specInput(ctx context.Context, r state.Record, config image.Ru
 	for _, g := range id.Groups {
 		in.User.Groups = append(in.User.Groups, uint32(g))
 	}
-	if err := p.workingDir(c, config, root); err != nil {
+	if err := b.workingDir(); err != nil {
 		return in, err
 	}
-	if in.Mounts, err = p.mounts(ctx, r, root); err != nil {
+	if in.Mounts, err = b.mounts(ctx); err != nil {
 		return in, err
 	}
-	if in.Files, err = p.files(r); err != nil {
+	if in.Files, err = b.files(); err != nil {
 		return in, err
 	}
 	if in.Devices, err = devices(c); err != nil {
@@ -138,45 +153,46 @@ func (p *Project) specInput(ctx context.Context, r state.Record, config image.Ru
 	return in, nil
 }
 
-func (p *Project) workingDir(c pod.Container, config image.RunConfig, root string) error {
-	dir := c.WorkingDir
+// workingDir makes the directory the process starts in, where the image lacks it.
+func (b *bundle) workingDir() error {
+	dir := b.record.Container.WorkingDir
 	if dir == "" {
-		dir = config.WorkingDir
+		dir = b.config.WorkingDir
 	}
 	if dir == "" {
 		return nil
 	}
-	return rootfs.EnsureDir(root, dir, 0, 0)
+	return rootfs.EnsureDir(b.root, dir, 0, 0)
 }
 
 // files writes what a container gets from us beside its image: hosts, resolv.conf, hostname, secrets and configs.
-func (p *Project) files(r state.Record) ([]ocispec.FileMount, error) {
-	dir := p.engine.state.BundleDir(p.name, r.ID)
+func (b *bundle) files() ([]ocispec.FileMount, error) {
+	c := b.record.Container
 	host, err := sandbox.HostResolvConf("/")
 	if err != nil {
 		return nil, err
 	}
-	hostname := r.Container.Hostname
+	hostname := c.Hostname
 	if hostname == "" {
-		hostname = r.ID[:12]
+		hostname = b.record.ID[:12]
 	}
 	ours := []struct {
 		target  string
 		content []byte
 	}{
-		{"/etc/hosts", p.hosts(r, netip.Addr{})},
-		{"/etc/resolv.conf", sandbox.ResolvConf(host, r.Container.DNS)},
+		{"/etc/hosts", b.hosts(netip.Addr{})},
+		{"/etc/resolv.conf", sandbox.ResolvConf(host, c.DNS)},
 		{"/etc/hostname", []byte(hostname + "\n")},
 	}
 	var mounts []ocispec.FileMount
 	for _, f := range ours {
-		path := filepath.Join(dir, filepath.Base(f.target))
+		path := filepath.Join(b.dir, filepath.Base(f.target))
 		if err := os.WriteFile(path, f.content, 0o644); err != nil {
 			return nil, err
 		}
 		mounts = append(mounts, ocispec.FileMount{Source: path, Target: f.target})
 	}
-	secrets, err := secret.Write(filepath.Join(dir, "secrets"), r.Container.Files, secret.Reader(p.engine.cfg.LookupEnv))
+	secrets, err := secret.Write(filepath.Join(b.dir, "secrets"), c.Files, secret.Reader(b.project.engine.cfg.LookupEnv))
 	if err != nil {
 		return nil, err
 	}
@@ -187,29 +203,29 @@ func (p *Project) files(r state.Record) ([]ocispec.FileMount, error) {
 }
 
 // hosts is a container's /etc/hosts. Its own hostname is its short ID where the file gives none.
-func (p *Project) hosts(r state.Record, gateway netip.Addr) []byte {
-	e, err := p.editor()
+func (b *bundle) hosts(gateway netip.Addr) []byte {
+	e, err := b.project.editor()
 	if err != nil {
 		return nil
 	}
-	c := r.Container
+	c := b.record.Container
 	if c.Hostname == "" {
-		c.Hostname = r.ID[:12]
+		c.Hostname = b.record.ID[:12]
 	}
 	return sandbox.Hosts(c, e.Project().Spec.Containers, gateway)
 }
 
 // writeHosts writes /etc/hosts again, in place, for a container that names the host: its address is known once
 // the pod's network is there.
-func (p *Project) writeHosts(ctx context.Context, r state.Record) error {
+func (b *bundle) writeHosts(ctx context.Context) error {
 	named := false
-	for _, h := range r.Container.ExtraHosts {
+	for _, h := range b.record.Container.ExtraHosts {
 		named = named || h.IP == pod.HostGateway
 	}
 	if !named {
 		return nil
 	}
-	reply, err := p.ask(ctx, control.Request{Status: &struct{}{}})
+	reply, err := b.project.client().ask(ctx, control.Request{Status: &struct{}{}})
 	if err != nil {
 		return err
 	}
@@ -217,5 +233,13 @@ func (p *Project) writeHosts(ctx context.Context, r state.Record) error {
 	if err != nil {
 		return errors.New("the pod has no way to the host, which extra_hosts names")
 	}
-	return os.WriteFile(filepath.Join(p.engine.state.BundleDir(p.name, r.ID), "hosts"), p.hosts(r, gateway), 0o644)
+	return os.WriteFile(filepath.Join(b.dir, "hosts"), b.hosts(gateway), 0o644)
+}
+
+// remove unmounts and removes the bundle with what is mounted below it.
+func (b *bundle) remove() error {
+	if _, err := os.Stat(b.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(unbindAll(b.dir), secret.Remove(filepath.Join(b.dir, "secrets")), os.RemoveAll(b.dir))
 }

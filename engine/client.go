@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/keeper"
+)
+
+// client asks the supervisor of one pod.
+type client struct {
+	name string
+	// dir is the pod's run directory.
+	dir string
+}
+
+// up says whether the pod's keeper lives, and with it, now or in a moment, its supervisor.
+func (c client) up() bool {
+	_, alive := keeper.Find(c.dir)
+	return alive
+}
+
+// errDown says that a pod has no supervisor.
+var errDown = errors.New("the pod is not running")
+
+// ask sends the supervisor a request and waits for its first reply. A supervisor that dies before it replies is
+// started anew by the keeper and is asked again: every request but Exec may be repeated.
+func (c client) ask(ctx context.Context, req control.Request) (control.Reply, error) {
+	var reply control.Reply
+	var err error
+	// A supervisor that cannot live would be asked for ever.
+	for range 20 {
+		if !c.up() {
+			return reply, errDown
+		}
+		var conn *control.Conn
+		if conn, err = control.Dial(ctx, c.dir); err != nil {
+			return reply, err
+		}
+		err = exchange(ctx, conn, req, &reply)
+		conn.Close()
+		if !lost(err) {
+			break
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return reply, context.Cause(ctx)
+	case err != nil:
+		return reply, fmt.Errorf("cannot ask the supervisor of %q: %w", c.name, err)
+	case reply.Error != "":
+		return reply, errors.New(reply.Error)
+	}
+	return reply, nil
+}
+
+func exchange(ctx context.Context, c *control.Conn, req control.Request, reply *control.Reply) error {
+	stop := c.CloseOn(ctx)
+	defer stop()
+	if err := c.Send(req); err != nil {
+		return err
+	}
+	_, err := c.Receive(reply)
+	return err
+}
+
+// lost says whether the other end went away in the middle.
+func lost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// watch sends changes until the connection ends. Seen is what was sent, over all connections.
+func (c client) watch(ctx context.Context, known map[string]pod.ContainerStatus, seen map[string]pod.Run, changes chan<- pod.ContainerStatus) {
+	conn, err := control.Dial(ctx, c.dir)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	stop := conn.CloseOn(ctx)
+	defer stop()
+	if conn.Send(control.Request{Watch: &struct{}{}}) != nil {
+		return
+	}
+	for {
+		var reply control.Reply
+		if _, err := conn.Receive(&reply); err != nil {
+			return
+		}
+		for _, now := range reply.Containers {
+			status, ok := known[now.ID]
+			if last, before := seen[now.ID]; !ok || before && same(last, now.Run) {
+				continue
+			}
+			seen[now.ID], status.Run = now.Run, now.Run
+			select {
+			case changes <- status:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
