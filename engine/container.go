@@ -39,10 +39,14 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	r, err := p.record(c.Name)
 	if err != nil { // a record means that a killed command had begun with the same plan
 		r = state.Record{
-			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(),
-			Argv: ocispec.Args(c, imageConfig(config)), Anonymous: anonymous(c, config, a.Reuse),
+			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(), Argv: ocispec.Args(c, imageConfig(config)),
 		}
-		if err := p.edit(func(s *state.Project) { s.Containers[c.Name] = r }); err != nil {
+		err := p.edit(func(s *state.Project) {
+			r.Anonymous = anonymous(c, config, s.Kept[c.Name])
+			delete(s.Kept, c.Name)
+			s.Containers[c.Name] = r
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,15 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 			}
 		}
 	}
-	return p.edit(func(s *state.Project) { delete(s.Containers, a.Name) })
+	return p.edit(func(s *state.Project) {
+		delete(s.Containers, a.Name)
+		if !a.Volumes && len(r.Anonymous) > 0 {
+			if s.Kept == nil {
+				s.Kept = map[string]map[string]string{}
+			}
+			s.Kept[a.Name] = r.Anonymous
+		}
+	})
 }
 
 // removeFiles removes a container's root, bundle and logs. Whatever is mounted below the bundle goes first.

@@ -45,12 +45,9 @@ type (
 		Name  string
 		Ports []pod.Port
 	}
-	// CreateContainer makes a container's root and its bundle. Reuse are anonymous volumes it takes over from
-	// the container it replaces, by their path.
-	CreateContainer struct {
-		Container pod.Container
-		Reuse     map[string]string
-	}
+	// CreateContainer makes a container's root and its bundle. It takes over the anonymous volumes that the
+	// removal of the container before it has left.
+	CreateContainer struct{ Container pod.Container }
 	// UpdateContainer changes what needs no new container: Changed names it.
 	UpdateContainer struct {
 		Container pod.Container

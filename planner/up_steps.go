@@ -174,9 +174,6 @@ func (u *up) createContainers() {
 		action, why := CreateContainer{Container: f.want}, "does not exist"
 		if f.replace != "" {
 			why = f.replace
-			if !u.opt.RenewAnonymous {
-				action.Reuse = f.have.Anonymous
-			}
 		}
 		u.createdBy[name] = u.plan.add(action, why, append(u.ingredients(f), u.removedBy[name])...)
 	}

@@ -42,6 +42,9 @@ type Project struct {
 	Spec    pod.Spec
 	// Containers by name.
 	Containers map[string]Record
+	// Kept are the anonymous volumes of containers that were removed to be made anew, by container and path: until
+	// the new one is recorded nothing else knows them.
+	Kept map[string]map[string]string `json:",omitempty"`
 }
 
 // Store is the two directories of all projects.

@@ -54,6 +54,8 @@ type (
 	}
 	// Stop is a user's wish that it ends, and is killed after Grace.
 	Stop struct{ Grace time.Duration }
+	// Killed says that a user sent it a signal to end it: no restart policy brings it back.
+	Killed struct{}
 	// Due says that a timer that was armed has run out.
 	Due struct {
 		At    time.Time
@@ -68,6 +70,7 @@ func (Started) event()     {}
 func (StartFailed) event() {}
 func (Exited) event()      {}
 func (Stop) event()        {}
+func (Killed) event()      {}
 func (Due) event()         {}
 func (Probed) event()      {}
 
@@ -132,6 +135,9 @@ func Next(c pod.Container, s State, e Event) (State, []Effect) {
 		return exited(c, s, e)
 	case Stop:
 		return stop(s, e)
+	case Killed:
+		s.Run.Stopped = true
+		return s, nil
 	case Due:
 		return due(s, e)
 	case Probed:

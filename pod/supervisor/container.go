@@ -38,6 +38,9 @@ func (s *Supervisor) find(id string) (*container, error) {
 	if c := s.containers[id]; c != nil {
 		return c, nil
 	}
+	if s.forgotten[id] { // its bundle may still be there
+		return nil, fmt.Errorf("cannot find container %.12s: it has been removed: %w", id, fs.ErrNotExist)
+	}
 	b, err := control.ReadBundle(s.bundleDir(id))
 	if err != nil {
 		return nil, fmt.Errorf("cannot find container %.12s: %w", id, err)
@@ -99,6 +102,7 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 		s.disarm(c, e.Timer)
 		if e.Timer == lifecycle.TimerProbe && c.probing != nil {
 			c.probing()
+			c.probing = nil // the next run's first probe does not wait for this one's end
 		}
 	case lifecycle.RunProbe:
 		s.probe(ctx, c)
@@ -112,8 +116,29 @@ func (s *Supervisor) disarm(c *container, t lifecycle.Timer) {
 	}
 }
 
-// signal sends a signal to the container's first process; "" is its stop signal. SIGKILL reaches every process
-// where the PID namespace is not the container's own.
+// kill sends a user's signal. SIGKILL and the stop signal mean the end; any other may be part of its work.
+func (s *Supervisor) kill(ctx context.Context, c *container, name string) error {
+	sent, err := signalNumber(name)
+	if err != nil {
+		return err
+	}
+	stop := unix.SIGTERM
+	if c.bundle.Container.Stop.Signal != "" {
+		if stop, err = signalNumber(c.bundle.Container.Stop.Signal); err != nil {
+			return err
+		}
+	}
+	if err := s.signal(c, name); err != nil {
+		return err
+	}
+	if sent == unix.SIGKILL || sent == stop {
+		s.happen(ctx, c, lifecycle.Killed{})
+	}
+	return nil
+}
+
+// signal sends a signal to the container's first process; "" is its stop signal. Where the PID namespace is not the
+// container's own, the others end when the runtime deletes what is left of it: see end.
 func (s *Supervisor) signal(c *container, name string) error {
 	if name == "" {
 		name = c.bundle.Container.Stop.Signal

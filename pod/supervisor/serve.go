@@ -15,12 +15,14 @@ import (
 	"github.com/pcompose/pcompose/pod/lifecycle"
 )
 
-// serve answers on the control socket until ctx ends. Shutdown ends it through cancel.
+// serve answers on the control socket until ctx ends. Shutdown ends it through cancel, and so does a socket that
+// takes no more connections, for want of descriptors say: the next supervisor starts afresh.
 func (s *Supervisor) serve(ctx context.Context, l *net.UnixListener, cancel context.CancelCauseFunc) {
 	context.AfterFunc(ctx, func() { l.Close() })
 	for {
 		conn, err := control.Accept(l)
 		if err != nil {
+			cancel(fmt.Errorf("cannot accept connections: %w", err)) // nothing where ctx has ended before
 			return
 		}
 		go func() {
@@ -74,7 +76,7 @@ func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Re
 			return nil
 		}, stopped)
 	case req.Signal != nil:
-		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.signal(c, req.Signal.Name) }, nil)
+		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.kill(ctx, c, req.Signal.Name) }, nil)
 	case req.Wait != nil:
 		return s.wait(ctx, *req.Wait)
 	case req.Update != nil:
@@ -119,6 +121,9 @@ func (s *Supervisor) inContainer(ctx context.Context, id string, act func(*conta
 		}
 		ask := func(c *container) bool {
 			reached, err := until(c)
+			if !reached && err == nil && s.containers[id] != c {
+				err = fmt.Errorf("cannot wait for container %q: it has been removed", c.bundle.Container.Name)
+			}
 			if reached || err != nil {
 				end <- outcome{control.Reply{ExitCode: c.run.Run.ExitCode}, err}
 			}
@@ -256,7 +261,7 @@ func (s *Supervisor) shutdown(ctx context.Context) error {
 		err = errors.Join(err, s.forget(ctx, id))
 	}
 	doErr := s.do(ctx, func() {
-		if s.sandbox != nil {
+		if s.sandbox != nil && err == nil {
 			err = s.sandbox.Close()
 		}
 		if err == nil {
