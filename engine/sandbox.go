@@ -14,6 +14,7 @@ import (
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
 	"github.com/pcompose/pcompose/pod/sandbox"
+	"go.podman.io/common/pkg/config"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,9 +40,16 @@ func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) er
 	return err
 }
 
-// runtime is the OCI runtime's program.
+// runtime is the OCI runtime's program: the one asked for, containers.conf's, or the first there is.
 func (e *Engine) runtime() (path string, kind runtime.Kind, err error) {
-	return runtime.Find(runtime.Search{Name: e.cfg.Runtime, PATH: os.Getenv("PATH")})
+	conf, err := config.Default()
+	if err != nil {
+		return "", "", fmt.Errorf("cannot read containers.conf: %w", err)
+	}
+	return runtime.Find(runtime.Search{
+		Name: e.cfg.Runtime, PATH: os.Getenv("PATH"),
+		Configured: conf.Engine.OCIRuntime, Paths: conf.Engine.OCIRuntimes,
+	})
 }
 
 func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error {
