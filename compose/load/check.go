@@ -20,7 +20,8 @@ import (
 // checker walks the nodes of a document along the schema. Every error is recorded with its place, and the node
 // it is about is marked bad, so that what is right around it can still be loaded and checked further.
 type checker struct {
-	*loading
+	*report
+	*nodes
 	doc *document
 	// whole says that the file stands alone: nothing merged into it can add a key that is missing here.
 	whole bool
@@ -29,15 +30,15 @@ type checker struct {
 }
 
 // checker is a checker of doc, whose variables have been replaced: which casts can matter depends on the strings found.
-func (l *loading) checker(doc *document) checker {
-	rules := l.casts(loader.ToOptions(&types.ConfigDetails{}, nil).Interpolate.TypeCastMapping)
+func (w *walk) checker(doc *document) checker {
+	rules := w.casts(loader.ToOptions(&types.ConfigDetails{}, nil).Interpolate.TypeCastMapping)
 	// Booleans are checked by the schema; compose-go's cast of them writes to the log.
 	for pattern, cast := range rules {
 		if _, err := cast("true"); err == nil {
 			delete(rules, pattern)
 		}
 	}
-	return checker{loading: l, doc: doc, castRules: rules}
+	return checker{report: w.report, nodes: w.nodes, doc: doc, castRules: rules}
 }
 
 // check checks the value n, found under key (nil for a list's item), against s.

@@ -41,38 +41,45 @@ type document struct {
 	tagged bool
 }
 
+// reader reads each file once.
+type reader struct {
+	*report
+	stdin     io.Reader
+	documents map[string]*document
+}
+
 // read reads and parses a file within the budgets; nil with problems recorded when it cannot.
-func (l *loading) read(file string, reference compose.Problem) *document {
-	if doc, ok := l.documents[file]; ok {
+func (r reader) read(file string, reference compose.Problem) *document {
+	if doc, ok := r.documents[file]; ok {
 		return doc
 	}
-	content, err := l.content(file)
+	content, err := r.content(file)
 	if err != nil {
 		var path *os.PathError
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		reference.Message = fmt.Sprintf("cannot read %q: %s", l.short(file), plain(err))
-		l.problems = append(l.problems, reference)
+		reference.Message = fmt.Sprintf("cannot read %q: %s", r.short(file), plain(err))
+		r.problems = append(r.problems, reference)
 		return nil
 	}
 	doc := &document{file: file, content: content}
-	before := len(l.problems)
-	l.parse(doc)
-	if len(l.problems) > before {
+	before := len(r.problems)
+	r.parse(doc)
+	if len(r.problems) > before {
 		doc = nil
 	}
-	l.documents[file] = doc
+	r.documents[file] = doc
 	return doc
 }
 
 // content is a file's bytes; one more than maxBytes is read to know that there are too many.
-func (l *loading) content(file string) ([]byte, error) {
+func (r reader) content(file string) ([]byte, error) {
 	if file == "-" {
-		if l.opts.Stdin == nil {
+		if r.stdin == nil {
 			return nil, errors.New("there is no standard input")
 		}
-		return io.ReadAll(io.LimitReader(l.opts.Stdin, maxBytes+1))
+		return io.ReadAll(io.LimitReader(r.stdin, maxBytes+1))
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -94,12 +101,12 @@ func plain(err error) string {
 }
 
 // parse fills the roots of a document. A syntax error hides what follows it; of what parses every problem is recorded.
-func (l *loading) parse(doc *document) {
+func (r reader) parse(doc *document) {
 	if len(doc.content) > maxBytes {
-		l.problem(compose.Position{File: doc.file}, "", "the file is larger than 16 MiB", "")
+		r.problem(compose.Position{File: doc.file}, "", "the file is larger than 16 MiB", "")
 		return
 	}
-	before := len(l.problems)
+	before := len(r.problems)
 	decoder := yaml.NewDecoder(bytes.NewReader(doc.content))
 	for {
 		var node yaml.Node
@@ -108,7 +115,7 @@ func (l *loading) parse(doc *document) {
 			break
 		}
 		if err != nil {
-			l.syntax(doc, err)
+			r.syntax(doc, err)
 			return
 		}
 		if len(node.Content) == 0 || node.Content[0].ShortTag() == "!!null" {
@@ -117,21 +124,21 @@ func (l *loading) parse(doc *document) {
 		root := node.Content[0]
 		at := position(doc, root)
 		if root.Kind != yaml.MappingNode {
-			l.problem(at, "", fmt.Sprintf("a Compose file is a mapping, this one is %s", describeNode(root)), `start with "services:"`)
+			r.problem(at, "", fmt.Sprintf("a Compose file is a mapping, this one is %s", describeNode(root)), `start with "services:"`)
 			return
 		}
 		b := budget{doc: doc, open: map[*yaml.Node]bool{}}
 		if why := b.visit(root, 0, false); why != "" {
-			l.problem(b.at, "", why, "")
+			r.problem(b.at, "", why, "")
 			return
 		}
 		doc.tagged = doc.tagged || b.tagged
-		if !l.duplicates(doc, root, nil) {
+		if !r.duplicates(doc, root, nil) {
 			doc.roots = append(doc.roots, root)
 		}
 	}
-	if len(doc.roots) == 0 && len(l.problems) == before {
-		l.problem(compose.Position{File: doc.file}, "", "the file is empty", `start with "services:"`)
+	if len(doc.roots) == 0 && len(r.problems) == before {
+		r.problem(compose.Position{File: doc.file}, "", "the file is empty", `start with "services:"`)
 	}
 }
 
@@ -187,32 +194,32 @@ func (b *budget) visit(n *yaml.Node, depth int, inAlias bool) string {
 }
 
 // duplicates records mapping keys written twice and keys that are no scalars; YAML 1.2 section 3.2.1.3 forbids the first.
-func (l *loading) duplicates(doc *document, n *yaml.Node, keys []string) bool {
+func (r reader) duplicates(doc *document, n *yaml.Node, keys []string) bool {
 	found := false
 	seen := map[string]*yaml.Node{}
 	for i := 0; i < len(n.Content); i++ {
 		c := n.Content[i]
 		if n.Kind != yaml.MappingNode {
-			found = l.duplicates(doc, c, append(keys, fmt.Sprintf("[%d]", i))) || found
+			found = r.duplicates(doc, c, append(keys, fmt.Sprintf("[%d]", i))) || found
 			continue
 		}
 		if i++; c.Kind != yaml.ScalarNode && c.Kind != yaml.AliasNode {
-			l.problem(position(doc, c), compose.Path(keys...), "a key must be a string", `quote it if it holds "{" or "["`)
+			r.problem(position(doc, c), compose.Path(keys...), "a key must be a string", `quote it if it holds "{" or "["`)
 			found = true
 			continue
 		}
 		if first := seen[c.Value]; first != nil {
-			l.problem(position(doc, c), compose.Path(keys...), fmt.Sprintf("%q is written twice, first on line %d", c.Value, first.Line), "")
+			r.problem(position(doc, c), compose.Path(keys...), fmt.Sprintf("%q is written twice, first on line %d", c.Value, first.Line), "")
 			found = true
 		}
 		seen[c.Value] = c
-		found = l.duplicates(doc, n.Content[i], append(keys[:len(keys):len(keys)], c.Value)) || found
+		found = r.duplicates(doc, n.Content[i], append(keys[:len(keys):len(keys)], c.Value)) || found
 	}
 	return found
 }
 
 // syntax records an error of the YAML parser with its place, which stands in its text only: the parser has no typed errors.
-func (l *loading) syntax(doc *document, err error) {
+func (r reader) syntax(doc *document, err error) {
 	linePattern, offsetPattern := regexp.MustCompile(`line (\d+)(?:, column (\d+))?: `), regexp.MustCompile(`offset (\d+): `)
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	at := compose.Position{File: doc.file, Line: 1, Column: 1}
@@ -246,5 +253,5 @@ func (l *loading) syntax(doc *document, err error) {
 		at.Column, _ = strconv.Atoi(m[2])
 		text = "a quote is not closed"
 	}
-	l.problem(at, "", "this is not YAML: "+strings.TrimSpace(text), hint)
+	r.problem(at, "", "this is not YAML: "+strings.TrimSpace(text), hint)
 }

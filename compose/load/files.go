@@ -15,21 +15,16 @@ import (
 	"github.com/pcompose/pcompose/compose"
 )
 
-// portPlace is where a port of a service was written.
-func (l *loading) portPlace(service string, p types.ServicePortConfig) compose.Position {
-	return l.places.At(compose.Path(compose.PortKeys(service, p)...))
-}
-
-// inspectFiles finds env and label files of a service that cannot be read.
-func (l *loading) inspectFiles(s types.ServiceConfig) {
+// files finds env and label files of a service that cannot be read.
+func (in *inspector) files(s types.ServiceConfig) {
 	check := func(key string, i int, path string) {
 		if err := readable(path); err != nil {
 			place := fmt.Sprintf("services.%s.%s", s.Name, key)
 			at := place
-			if indexed := fmt.Sprintf("%s[%d]", place, i); l.places.Has(indexed) {
+			if indexed := fmt.Sprintf("%s[%d]", place, i); in.places.Has(indexed) {
 				at = indexed
 			}
-			l.problem(l.places.At(at), place, fmt.Sprintf("cannot read %q: %s", l.short(path), plain(err)), "")
+			in.problem(in.places.At(at), place, fmt.Sprintf("cannot read %q: %s", in.short(path), plain(err)), "")
 		}
 	}
 	for i, f := range s.EnvFiles {
@@ -59,8 +54,8 @@ func readable(path string) error {
 	return err
 }
 
-// inspectObjects checks the secrets and configs that enabled services use, and takes the digests of their content.
-func (l *loading) inspectObjects(model *types.Project) {
+// objects checks the secrets and configs that enabled services use, and takes the digests of their content.
+func (in *inspector) objects(model *types.Project) {
 	secrets, configs := map[string]bool{}, map[string]bool{}
 	for _, s := range model.Services {
 		for _, r := range s.Secrets {
@@ -74,7 +69,7 @@ func (l *loading) inspectObjects(model *types.Project) {
 		if s, ok := model.Secrets[name]; ok {
 			// compose-go puts the variable's value into Content; a secret has no content of its own in a file.
 			s.Content = ""
-			l.inspectObject(types.FileObjectConfig(s), compose.SecretKey(name), "secret")
+			in.object(types.FileObjectConfig(s), compose.SecretKey(name), "secret")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(configs)) {
@@ -82,51 +77,51 @@ func (l *loading) inspectObjects(model *types.Project) {
 			if c.Environment != "" {
 				c.Content = ""
 			}
-			l.inspectObject(types.FileObjectConfig(c), compose.ConfigKey(name), "config")
+			in.object(types.FileObjectConfig(c), compose.ConfigKey(name), "config")
 		}
 	}
 	for name, v := range model.Volumes {
 		path := "volumes." + name
 		if bool(v.External) && (v.Driver != "" || len(v.DriverOpts) > 0 || len(v.Labels) > 0) {
-			l.at(path, "an external volume is made elsewhere: driver, driver_opts and labels cannot be said here", "remove them, or external")
+			in.at(path, "an external volume is made elsewhere: driver, driver_opts and labels cannot be said here", "remove them, or external")
 		}
 	}
 }
 
-// inspectObject checks that a secret or config has one source and that it can be read.
-func (l *loading) inspectObject(o types.FileObjectConfig, key, kind string) {
+// object checks that a secret or config has one source and that it can be read.
+func (in *inspector) object(o types.FileObjectConfig, key, kind string) {
 	sources := 0
 	for _, s := range []string{o.File, o.Environment, o.Content} {
 		if s != "" {
 			sources++
 		}
 	}
-	written := l.places.Has(key+".content") || l.places.Has(key+".file") || l.places.Has(key+".environment")
+	written := in.places.Has(key+".content") || in.places.Has(key+".file") || in.places.Has(key+".environment")
 	switch {
 	case bool(o.External):
-		l.at(key, fmt.Sprintf("external %ss need a store that pcompose does not have", kind), "use file: or environment:")
+		in.at(key, fmt.Sprintf("external %ss need a store that pcompose does not have", kind), "use file: or environment:")
 	case o.Driver != "" || o.TemplateDriver != "":
-		l.at(key, fmt.Sprintf("drivers of %ss are not supported", kind), "use file: or environment:")
+		in.at(key, fmt.Sprintf("drivers of %ss are not supported", kind), "use file: or environment:")
 	case sources > 1:
-		l.at(key, "file, environment and content exclude each other", "keep one of them")
-	case sources == 0 && !written && !l.lost(key, "file", "environment", "content"):
-		l.at(key, fmt.Sprintf("the %s has no source", kind), "add file: or environment:")
+		in.at(key, "file, environment and content exclude each other", "keep one of them")
+	case sources == 0 && !written && !in.lost(key, "file", "environment", "content"):
+		in.at(key, fmt.Sprintf("the %s has no source", kind), "add file: or environment:")
 	case o.Environment != "":
-		value, ok := l.env[o.Environment]
+		value, ok := in.env[o.Environment]
 		if !ok {
-			l.at(key+".environment", fmt.Sprintf("the variable %q is not set", o.Environment), "set it in the environment or in .env")
+			in.at(key+".environment", fmt.Sprintf("the variable %q is not set", o.Environment), "set it in the environment or in .env")
 			return
 		}
-		l.digests[key] = digest([]byte(value))
+		in.digests[key] = digest([]byte(value))
 	case o.File != "":
 		content, err := os.ReadFile(o.File)
 		if err != nil {
-			l.at(key+".file", fmt.Sprintf("cannot read %q: %s", l.short(o.File), plain(errors.Unwrap(err))), "")
+			in.at(key+".file", fmt.Sprintf("cannot read %q: %s", in.short(o.File), plain(errors.Unwrap(err))), "")
 			return
 		}
-		l.digests[key] = digest(content)
+		in.digests[key] = digest(content)
 	default:
-		l.digests[key] = digest([]byte(o.Content))
+		in.digests[key] = digest([]byte(o.Content))
 	}
 }
 

@@ -25,41 +25,54 @@ func overrideFiles() []string {
 	return []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
 }
 
+// origin is where a project comes from.
+type origin struct {
+	// env is the environment with the env files below it, dir the project directory, files the main files.
+	env   map[string]string
+	dir   string
+	files []string
+}
+
 // find decides the files, the project directory and the environment. The order is docker compose's: .env beside the
 // working directory may name the files (COMPOSE_FILE); .env of the project directory comes after, and changes nothing set before.
-func (l *loading) find() {
-	start := l.opts.Cwd
-	if l.opts.Dir != "" {
-		start = abs(l.opts.Cwd, l.opts.Dir)
-	} else if first := firstFile(l.opts.Files); first != "" {
-		start = filepath.Dir(abs(l.opts.Cwd, first))
+func find(opts Options, r *report) origin {
+	o := origin{env: maps.Clone(opts.Environment)}
+	if o.env == nil {
+		o.env = map[string]string{}
 	}
-	l.envFiles(start)
-	given := l.opts.Files
-	if list := l.env[consts.ComposeFilePath]; len(given) == 0 && list != "" {
-		separator := l.env[consts.ComposePathSeparator]
+	start := opts.Cwd
+	if opts.Dir != "" {
+		start = abs(opts.Cwd, opts.Dir)
+	} else if first := firstFile(opts.Files); first != "" {
+		start = filepath.Dir(abs(opts.Cwd, first))
+	}
+	addEnvFiles(o.env, start, opts, r)
+	given := opts.Files
+	if list := o.env[consts.ComposeFilePath]; len(given) == 0 && list != "" {
+		separator := o.env[consts.ComposePathSeparator]
 		if separator == "" {
 			separator = string(os.PathListSeparator)
 		}
 		given = splitList(list, separator)
 	}
 	for _, f := range given {
-		l.files = append(l.files, abs(l.opts.Cwd, f))
+		o.files = append(o.files, abs(opts.Cwd, f))
 	}
 	if len(given) == 0 {
-		l.files = l.discover(start)
+		o.files = discover(start, r)
 	}
-	switch first := firstFile(l.files); {
-	case l.opts.Dir != "":
-		l.dir = start
+	switch first := firstFile(o.files); {
+	case opts.Dir != "":
+		o.dir = start
 	case first != "":
-		l.dir = filepath.Dir(first)
+		o.dir = filepath.Dir(first)
 	default:
-		l.dir = l.opts.Cwd
+		o.dir = opts.Cwd
 	}
-	if l.dir != start && len(l.opts.EnvFiles) == 0 {
-		l.envFiles(l.dir)
+	if o.dir != start && len(opts.EnvFiles) == 0 {
+		addEnvFiles(o.env, o.dir, opts, r)
 	}
+	return o
 }
 
 // firstFile is the first that is not standard input, "" for none.
@@ -73,11 +86,11 @@ func firstFile(files []string) string {
 }
 
 // discover looks for the usual names in dir and the folders above it.
-func (l *loading) discover(dir string) []string {
+func discover(dir string, r *report) []string {
 	for at := dir; ; at = filepath.Dir(at) {
 		if found := present(at, defaultFiles()); len(found) > 0 {
 			if len(found) > 1 {
-				l.warn(compose.Position{File: found[0]}, "", "there are several Compose files here, this one is used", "choose one with -f")
+				r.warn(compose.Position{File: found[0]}, "", "there are several Compose files here, this one is used", "choose one with -f")
 			}
 			files := found[:1]
 			if over := present(at, overrideFiles()); len(over) > 0 {
@@ -89,7 +102,7 @@ func (l *loading) discover(dir string) []string {
 			break
 		}
 	}
-	l.problem(compose.Position{}, "", fmt.Sprintf("no Compose file: none of %s in %s or a folder above it", strings.Join(defaultFiles(), ", "), dir),
+	r.problem(compose.Position{}, "", fmt.Sprintf("no Compose file: none of %s in %s or a folder above it", strings.Join(defaultFiles(), ", "), dir),
 		"name one with -f, or change to the project's folder")
 	return nil
 }
@@ -105,17 +118,17 @@ func present(dir string, names []string) []string {
 	return found
 }
 
-// envFiles adds the variables of --env-file, else of .env in dir, to the environment; what is set already stays.
-func (l *loading) envFiles(dir string) {
+// addEnvFiles adds the variables of --env-file, else of .env in dir, to the environment; what is set already stays.
+func addEnvFiles(env map[string]string, dir string, opts Options, r *report) {
 	var files []string
-	for _, f := range l.opts.EnvFiles {
-		files = append(files, abs(l.opts.Cwd, f))
+	for _, f := range opts.EnvFiles {
+		files = append(files, abs(opts.Cwd, f))
 	}
-	off, _ := strconv.ParseBool(l.env[consts.ComposeDisableDefaultEnvFile])
+	off, _ := strconv.ParseBool(env[consts.ComposeDisableDefaultEnvFile])
 	if path := filepath.Join(dir, ".env"); len(files) == 0 && !off && isFile(path) {
 		files = []string{path}
 	}
-	merge(l.env, l.readEnv(l.env, files, func(string) compose.Problem { return compose.Problem{} }))
+	merge(env, readEnv(env, files, compose.Problem{}, r))
 }
 
 // merge adds what is not set yet.
@@ -128,7 +141,8 @@ func merge(env, more map[string]string) {
 }
 
 // readEnv reads env files in order, the later over the earlier; env and earlier files are what their variables expand to.
-func (l *loading) readEnv(env map[string]string, files []string, reference func(string) compose.Problem) map[string]string {
+// What cannot be read is a problem at the place of the reference.
+func readEnv(env map[string]string, files []string, reference compose.Problem, r *report) map[string]string {
 	vars := map[string]string{}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
@@ -137,9 +151,9 @@ func (l *loading) readEnv(env map[string]string, files []string, reference func(
 			if errors.As(err, &path) {
 				err = path.Err
 			}
-			p := reference(file)
-			p.Message = fmt.Sprintf("cannot read the env file %q: %s", l.short(file), plain(err))
-			l.problems = append(l.problems, p)
+			p := reference
+			p.Message = fmt.Sprintf("cannot read the env file %q: %s", r.short(file), plain(err))
+			r.problems = append(r.problems, p)
 			continue
 		}
 		known := maps.Clone(vars)
@@ -151,7 +165,7 @@ func (l *loading) readEnv(env map[string]string, files []string, reference func(
 			return v, ok
 		})
 		if err != nil {
-			l.envSyntax(file, err)
+			r.envSyntax(file, err)
 			continue
 		}
 		maps.Copy(vars, found)
@@ -160,7 +174,7 @@ func (l *loading) readEnv(env map[string]string, files []string, reference func(
 }
 
 // envSyntax records an error of the dotenv parser; its text starts with the line.
-func (l *loading) envSyntax(file string, err error) {
+func (r *report) envSyntax(file string, err error) {
 	at, text := compose.Position{File: file}, err.Error()
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
 		if number, tail, ok := strings.Cut(rest, ": "); ok {
@@ -171,7 +185,7 @@ func (l *loading) envSyntax(file string, err error) {
 	if at.Line == 0 {
 		at.Line = 1
 	}
-	l.problem(at, "", text, "write NAME=VALUE, one a line")
+	r.problem(at, "", text, "write NAME=VALUE, one a line")
 }
 
 // splitList splits a list of the environment; empty items mean nothing.

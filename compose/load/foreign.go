@@ -10,7 +10,7 @@ import (
 
 // foreign is an error of compose-go that no check of ours foresaw, at the best place its text gives away: the path of an
 // attribute, else the name of a service.
-func (l *loading) foreign(err error) compose.Problem {
+func foreign(err error, places *compose.Places) compose.Problem {
 	if m := regexp.MustCompile(`failed to read (\S+): line (\d+): (.+)`).FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[2])
 		return compose.Problem{At: compose.Position{File: m[1], Line: line}, Message: m[3], Hint: "write NAME=VALUE, one a line"}
@@ -21,7 +21,7 @@ func (l *loading) foreign(err error) compose.Problem {
 	for _, suffix := range []string{": invalid compose project", ": not found"} {
 		text = strings.TrimSuffix(text, suffix)
 	}
-	p := compose.Problem{At: l.places.At(""), Message: text}
+	p := compose.Problem{At: places.At(""), Message: text}
 	path := regexp.MustCompile(`(?:services|volumes|networks|secrets|configs)\.[\w.\[\]-]+`).FindString(text)
 	if path == "" {
 		// mapstructure names fields as 'services[web].ports[0].target'.
@@ -33,7 +33,7 @@ func (l *loading) foreign(err error) compose.Problem {
 		path = "services." + m[1]
 	}
 	if path != "" {
-		p.At, p.Path = l.places.At(path), strings.TrimRight(path, ".")
+		p.At, p.Path = places.At(path), strings.TrimRight(path, ".")
 		p.Message = strings.TrimPrefix(strings.TrimPrefix(text, path), ": ")
 	}
 	return p

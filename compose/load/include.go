@@ -12,30 +12,43 @@ import (
 	"github.com/pcompose/pcompose/compose"
 )
 
+// walk goes through the main files and all that they lead to.
+type walk struct {
+	*report
+	*nodes
+	reader reader
+	schema *schema
+	places *compose.Places
+	// alone says that there is one main file.
+	alone bool
+	// checked are the nodes that the schema was walked over, by what they were reached as.
+	checked map[*yaml.Node]bool
+}
+
 // document checks a file and those it includes and extends, and records the places of its values.
 // Included files come first, so that the places of the file that overrides them win.
-func (l *loading) document(doc *document, includedBy []string) {
+func (w *walk) document(doc *document, includedBy []string) {
 	for _, root := range doc.roots {
-		if !l.checked[root] {
-			l.checked[root] = true
-			l.interpolate(doc, root, nil)
-			c := l.checker(doc)
-			c.whole = len(l.mains) == 1 && includedBy == nil && child(root, "include") == nil
-			c.check(root, l.schema, nil)
+		if !w.checked[root] {
+			w.checked[root] = true
+			w.interpolate(doc, root, nil)
+			c := w.checker(doc)
+			c.whole = w.alone && includedBy == nil && child(root, "include") == nil
+			c.check(root, w.schema, nil)
 			c.formats(child(root, "services"))
 		}
-		l.places.Alias(position(doc, root), "")
+		w.places.Alias(position(doc, root), "")
 		for i, n := range list(child(root, "include")) {
-			l.include(doc, deref(n), step([]string{"include"}, item(i)), append(slices.Clip(includedBy), doc.file))
+			w.include(doc, deref(n), step([]string{"include"}, item(i)), append(slices.Clip(includedBy), doc.file))
 		}
 		if services := child(root, "services"); services != nil && services.Kind == yaml.MappingNode {
 			for _, e := range entries(services) {
-				l.extend(doc, e.key.Value, deref(e.value), []string{e.key.Value})
+				w.extend(doc, e.key.Value, deref(e.value), []string{e.key.Value})
 			}
 		}
-		l.place(doc, root, nil)
+		w.place(doc, root, nil)
 		if child(root, "version") != nil {
-			l.warn(l.places.At("version"), "version", "this key is obsolete and ignored", "remove it")
+			w.warn(w.places.At("version"), "version", "this key is obsolete and ignored", "remove it")
 		}
 	}
 }
@@ -52,45 +65,45 @@ func list(n *yaml.Node) []*yaml.Node {
 }
 
 // include follows one item of include:.
-func (l *loading) include(doc *document, n *yaml.Node, keys, includedBy []string) {
-	if l.bad[n] {
+func (w *walk) include(doc *document, n *yaml.Node, keys, includedBy []string) {
+	if w.bad[n] {
 		return
 	}
 	paths, dir, env := list(n), "", doc.env
 	if n.Kind == yaml.MappingNode {
 		paths = list(child(n, "path"))
 		if d := child(n, "project_directory"); d != nil {
-			dir = abs(doc.dir, l.value(d))
+			dir = abs(doc.dir, w.value(d))
 		}
 	}
 	for i, p := range paths {
 		p = deref(p)
 		reference := compose.Problem{At: position(doc, p), Path: compose.Path(keys...)}
-		file := abs(doc.dir, l.value(p))
+		file := abs(doc.dir, w.value(p))
 		if slices.Contains(includedBy, file) {
-			reference.Message = "files include each other: " + l.chain(append(includedBy[slices.Index(includedBy, file):], file))
-			l.problems = append(l.problems, reference)
+			reference.Message = "files include each other: " + w.chain(append(includedBy[slices.Index(includedBy, file):], file))
+			w.problems = append(w.problems, reference)
 			return
 		}
 		if i == 0 {
 			if dir == "" {
 				dir = filepath.Dir(file)
 			}
-			env = l.includeEnv(doc, n, dir)
+			env = w.includeEnv(doc, n, dir)
 		}
-		if included := l.read(file, reference); included != nil {
+		if included := w.reader.read(file, reference); included != nil {
 			included.dir, included.env = dir, env
 			doc.includes = append(doc.includes, included)
-			l.document(included, includedBy)
+			w.document(included, includedBy)
 		}
 	}
 }
 
 // includeEnv is the environment of an included file: that of the including one, and below it env_file:, else .env in its directory.
-func (l *loading) includeEnv(doc *document, n *yaml.Node, dir string) map[string]string {
+func (w *walk) includeEnv(doc *document, n *yaml.Node, dir string) map[string]string {
 	var files []string
 	for _, f := range list(child(n, "env_file")) {
-		if path := l.value(deref(f)); path != "/dev/null" {
+		if path := w.value(deref(f)); path != "/dev/null" {
 			files = append(files, abs(doc.dir, path))
 		}
 	}
@@ -98,24 +111,23 @@ func (l *loading) includeEnv(doc *document, n *yaml.Node, dir string) map[string
 		files = []string{path}
 	}
 	env := maps.Clone(doc.env)
-	at := compose.Problem{At: position(doc, n), Path: "include"}
-	merge(env, l.readEnv(doc.env, files, func(string) compose.Problem { return at }))
+	merge(env, readEnv(doc.env, files, compose.Problem{At: position(doc, n), Path: "include"}, w.report))
 	return env
 }
 
 // chain prints files that lead to each other.
-func (l *loading) chain(files []string) string {
+func (r *report) chain(files []string) string {
 	names := make([]string, len(files))
 	for i, f := range files {
-		names[i] = l.short(f)
+		names[i] = r.short(f)
 	}
 	return strings.Join(names, " -> ")
 }
 
 // extend follows extends: of the service node n, and records the places of what it takes over as those of the service named target.
-func (l *loading) extend(doc *document, target string, n *yaml.Node, through []string) {
+func (w *walk) extend(doc *document, target string, n *yaml.Node, through []string) {
 	extends := child(n, "extends")
-	if extends == nil || l.bad[extends] {
+	if extends == nil || w.bad[extends] {
 		return
 	}
 	named, keys := extends, []string{"services", through[len(through)-1], "extends"}
@@ -125,8 +137,8 @@ func (l *loading) extend(doc *document, target string, n *yaml.Node, through []s
 			return
 		}
 		if file := child(extends, "file"); file != nil {
-			path := abs(doc.dir, l.value(file))
-			base = l.read(path, compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)})
+			path := abs(doc.dir, w.value(file))
+			base = w.reader.read(path, compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)})
 			if base == nil {
 				return
 			}
@@ -135,32 +147,32 @@ func (l *loading) extend(doc *document, target string, n *yaml.Node, through []s
 			}
 		}
 	}
-	name := l.value(named)
+	name := w.value(named)
 	service, from := base.service(name)
 	if service == nil {
-		l.problem(position(doc, named), compose.Path(keys...), fmt.Sprintf("no service named %q in %s", name, l.short(base.file)),
+		w.problem(position(doc, named), compose.Path(keys...), fmt.Sprintf("no service named %q in %s", name, w.short(base.file)),
 			compose.DidYouMean(name, base.serviceNames()))
 		return
 	}
 	if slices.Contains(through, name) && base == doc {
 		// Every service of the cycle comes by here: the first by name tells.
 		if cycle := through[slices.Index(through, name):]; name == target && slices.Min(cycle) == target {
-			l.problem(position(doc, named), compose.Path(keys...), "services extend each other: "+strings.Join(append(cycle, name), " -> "), "")
+			w.problem(position(doc, named), compose.Path(keys...), "services extend each other: "+strings.Join(append(cycle, name), " -> "), "")
 		}
 		return
 	}
 	if len(through) > maxDepth {
-		l.problem(position(doc, named), compose.Path(keys...), "services extend each other across files", "")
+		w.problem(position(doc, named), compose.Path(keys...), "services extend each other across files", "")
 		return
 	}
-	if base != doc && !l.checked[service] && !l.checked[base.roots[0]] {
-		l.checked[service] = true
+	if base != doc && !w.checked[service] && !w.checked[base.roots[0]] {
+		w.checked[service] = true
 		at := []string{"services", name}
-		l.interpolate(from, service, at)
-		l.checker(from).check(service, l.schema.Properties["services"].PatternProperties[namePattern], at)
+		w.interpolate(from, service, at)
+		w.checker(from).check(service, w.schema.Properties["services"].PatternProperties[namePattern], at)
 	}
-	l.extend(from, target, service, append(slices.Clip(through), name))
-	l.place(from, service, []string{"services", target})
+	w.extend(from, target, service, append(slices.Clip(through), name))
+	w.place(from, service, []string{"services", target})
 }
 
 // service is the node of a service in a document or one it includes.

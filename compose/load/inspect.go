@@ -12,77 +12,89 @@ import (
 	"github.com/pcompose/pcompose/compose/graph"
 )
 
+// inspector checks a model, and takes the digests of the files it is of.
+type inspector struct {
+	*report
+	*nodes
+	places    *compose.Places
+	documents map[string]*document
+	env       map[string]string
+	// services are those named by the caller.
+	services []string
+	digests  map[string]string
+}
+
 // inspect checks what a model says across services: that what is named exists, and nothing is promised twice.
 // Only enabled services are checked, as in docker compose: a disabled one may lack what its profile would bring.
-func (l *loading) inspect(model *types.Project) {
+func (in *inspector) inspect(model *types.Project) {
 	if len(model.Services)+len(model.DisabledServices) == 0 {
-		if len(l.problems) == 0 {
-			l.at("services", "no services are defined", `name at least one under "services:"`)
+		if len(in.problems) == 0 {
+			in.at("services", "no services are defined", `name at least one under "services:"`)
 		}
 		return
 	}
-	for _, name := range l.opts.Services {
+	for _, name := range in.services {
 		if _, ok := model.Services[name]; !ok {
-			l.problem(compose.Position{}, "", fmt.Sprintf("no service named %q", name), compose.DidYouMean(name, slices.Collect(maps.Keys(model.AllServices()))))
+			in.problem(compose.Position{}, "", fmt.Sprintf("no service named %q", name), compose.DidYouMean(name, slices.Collect(maps.Keys(model.AllServices()))))
 		}
 	}
 	names := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
 		s := model.Services[name]
-		l.inspectService(s)
-		l.inspectDependencies(model, s)
-		l.inspectReferences(model, s)
-		l.inspectFiles(s)
+		in.service(s)
+		in.dependencies(model, s)
+		in.references(model, s)
+		in.files(s)
 		if other, taken := names[s.ContainerName]; taken && s.ContainerName != "" {
 			path := "services." + name + ".container_name"
-			l.at(path, fmt.Sprintf("%q is also the container of service %q at %s", s.ContainerName, other, l.where("services."+other+".container_name")), "")
+			in.at(path, fmt.Sprintf("%q is also the container of service %q at %s", s.ContainerName, other, in.where("services."+other+".container_name")), "")
 		}
 		names[s.ContainerName] = name
 	}
-	l.inspectPorts(model)
-	l.inspectObjects(model)
+	in.ports(model)
+	in.objects(model)
 	for _, cycle := range graph.New(model).Cycles() {
-		path, at := l.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])
-		l.problem(at, path, "services wait for each other: "+cycle.String(), "")
+		path, at := in.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])
+		in.problem(at, path, "services wait for each other: "+cycle.String(), "")
 	}
 }
 
 // at records a problem where path was written.
-func (l *loading) at(path, message, hint string) {
-	l.problem(l.places.At(path), path, message, hint)
+func (in *inspector) at(path, message, hint string) {
+	in.problem(in.places.At(path), path, message, hint)
 }
 
 // where is the position of a path for use within a message.
-func (l *loading) where(path string) string {
-	return l.places.At(path).Relative(l.opts.Cwd).String()
+func (in *inspector) where(path string) string {
+	return in.places.At(path).Relative(in.cwd).String()
 }
 
-// inspectService checks a service by itself: what no two of its keys can mean together.
-func (l *loading) inspectService(s types.ServiceConfig) {
+// service checks a service by itself: what no two of its keys can mean together.
+func (in *inspector) service(s types.ServiceConfig) {
 	path := "services." + s.Name
-	if s.Image == "" && s.Build == nil && s.Provider == nil && !l.lost(path, "image", "build") {
-		l.at(path, "the service has neither an image nor a build section", `add "image:" with the name of one`)
+	if s.Image == "" && s.Build == nil && s.Provider == nil && !in.lost(path, "image", "build") {
+		in.at(path, "the service has neither an image nor a build section", `add "image:" with the name of one`)
 	}
-	if s.NetworkMode != "" && l.places.Has(path+".networks") {
-		l.at(path+".network_mode", "network_mode and networks exclude each other", "keep one of them")
+	if s.NetworkMode != "" && in.places.Has(path+".networks") {
+		in.at(path+".network_mode", "network_mode and networks exclude each other", "keep one of them")
 	}
 	if s.Deploy != nil && s.Scale != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
-		l.at(path+".scale", "scale and deploy.replicas say different numbers", "keep one of them")
+		in.at(path+".scale", "scale and deploy.replicas say different numbers", "keep one of them")
 	}
 	if s.GetScale() > 1 && s.ContainerName != "" {
-		l.at(path+".container_name", fmt.Sprintf("%d replicas cannot have one name", s.GetScale()), "remove container_name, or scale to 1")
+		in.at(path+".container_name", fmt.Sprintf("%d replicas cannot have one name", s.GetScale()), "remove container_name, or scale to 1")
 	}
-	l.inspectLimits(s, path)
+	in.limits(s, path)
 	targets := map[string]string{}
 	mount := func(at, target string) {
 		if other, taken := targets[target]; taken {
-			l.problem(l.places.At(at), strings.TrimSuffix(at, "."+target), fmt.Sprintf("%q is mounted twice, first at %s", target, l.where(other)), "")
+			in.problem(in.places.At(at), strings.TrimSuffix(at, "."+target), fmt.Sprintf("%q is mounted twice, first at %s", target, in.where(other)), "")
 		}
 		targets[target] = at
 	}
 	for _, v := range s.Volumes {
 		if v.Target == "" {
-			l.at(path+".volumes", "a volume has no target", `say where in the container it goes with "target:"`)
+			in.at(path+".volumes", "a volume has no target", `say where in the container it goes with "target:"`)
 			continue
 		}
 		mount(path+".volumes."+v.Target, v.Target)
@@ -93,13 +105,13 @@ func (l *loading) inspectService(s types.ServiceConfig) {
 	}
 }
 
-// inspectLimits finds limits that the service itself and its deploy section set differently.
-func (l *loading) inspectLimits(s types.ServiceConfig, path string) {
+// limits finds limits that the service itself and its deploy section set differently.
+func (in *inspector) limits(s types.ServiceConfig, path string) {
 	if s.Deploy == nil {
 		return
 	}
 	differ := func(key, deploy string) {
-		l.at(path+"."+key, fmt.Sprintf("%s and deploy.resources.%s say different amounts", key, deploy), "keep one of them")
+		in.at(path+"."+key, fmt.Sprintf("%s and deploy.resources.%s say different amounts", key, deploy), "keep one of them")
 	}
 	if r := s.Deploy.Resources.Limits; r != nil {
 		if s.CPUS != 0 && r.NanoCPUs.Value() != s.CPUS {
@@ -118,14 +130,14 @@ func (l *loading) inspectLimits(s types.ServiceConfig, path string) {
 }
 
 // lost says whether a key below path was written, and only left out of the model for a problem of its own.
-func (l *loading) lost(path string, keys ...string) bool {
-	for _, doc := range l.documents {
+func (in *inspector) lost(path string, keys ...string) bool {
+	for _, doc := range in.documents {
 		if doc == nil {
 			continue
 		}
 		for _, root := range doc.roots {
 			for _, key := range keys {
-				if n := child(root, append(strings.SplitN(path, ".", 2), key)...); n != nil && l.bad[n] {
+				if n := child(root, append(strings.SplitN(path, ".", 2), key)...); n != nil && in.bad[n] {
 					return true
 				}
 			}
@@ -134,45 +146,45 @@ func (l *loading) lost(path string, keys ...string) bool {
 	return false
 }
 
-// inspectDependencies finds waits for services that do not exist, are not enabled, or can never get as far.
-func (l *loading) inspectDependencies(model *types.Project, s types.ServiceConfig) {
+// dependencies finds waits for services that do not exist, are not enabled, or can never get as far.
+func (in *inspector) dependencies(model *types.Project, s types.ServiceConfig) {
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[on]
-		path, at := l.dependency(s, on)
+		path, at := in.dependency(s, on)
 		if disabled, ok := model.DisabledServices[on]; ok {
 			if d.Required {
-				l.problem(at, path, fmt.Sprintf("the service %q is not enabled: it has %s", on, profileWords(disabled.Profiles)),
+				in.problem(at, path, fmt.Sprintf("the service %q is not enabled: it has %s", on, profileWords(disabled.Profiles)),
 					fmt.Sprintf("enable it with --profile %s, or write required: false", first(disabled.Profiles)))
 			}
 			continue
 		}
 		if _, ok := model.Services[on]; !ok {
-			l.problem(at, path, fmt.Sprintf("no service named %q", on), compose.DidYouMean(on, slices.Collect(maps.Keys(model.AllServices()))))
+			in.problem(at, path, fmt.Sprintf("no service named %q", on), compose.DidYouMean(on, slices.Collect(maps.Keys(model.AllServices()))))
 			continue
 		}
 		if d.Condition == types.ServiceConditionHealthy && on != s.Name {
 			if h := model.Services[on].HealthCheck; h != nil && (h.Disable || len(h.Test) > 0 && h.Test[0] == "NONE") {
-				l.problem(at, path, fmt.Sprintf("waits for %q to be healthy, whose health check is switched off", on), "use service_started")
+				in.problem(at, path, fmt.Sprintf("waits for %q to be healthy, whose health check is switched off", on), "use service_started")
 			}
 		}
 	}
 }
 
 // dependency is the path and place of what made a service wait for another: depends_on, or a key that implies it.
-func (l *loading) dependency(s types.ServiceConfig, on string) (string, compose.Position) {
+func (in *inspector) dependency(s types.ServiceConfig, on string) (string, compose.Position) {
 	base := "services." + s.Name + "."
 	for _, key := range []string{"depends_on", "links", "volumes_from"} {
-		if l.places.Has(base + key + "." + on) {
-			return base + key, l.places.At(base + key + "." + on)
+		if in.places.Has(base + key + "." + on) {
+			return base + key, in.places.At(base + key + "." + on)
 		}
 	}
 	for _, key := range []string{"network_mode", "ipc", "pid", "uts", "cgroup"} {
 		value := map[string]string{"network_mode": s.NetworkMode, "ipc": s.Ipc, "pid": s.Pid, "uts": s.Uts, "cgroup": s.Cgroup}[key]
 		if value == types.ServicePrefix+on {
-			return base + key, l.places.At(base + key)
+			return base + key, in.places.At(base + key)
 		}
 	}
-	return base + "depends_on", l.places.At(base + "depends_on")
+	return base + "depends_on", in.places.At(base + "depends_on")
 }
 
 func profileWords(profiles []string) string {
@@ -189,18 +201,18 @@ func first(list []string) string {
 	return list[0]
 }
 
-// inspectReferences finds names of volumes, networks, secrets and configs that the file does not define.
-func (l *loading) inspectReferences(model *types.Project, s types.ServiceConfig) {
+// references finds names of volumes, networks, secrets and configs that the file does not define.
+func (in *inspector) references(model *types.Project, s types.ServiceConfig) {
 	base := "services." + s.Name + "."
 	missing := func(key, kind, name string, defined []string, toplevel string) {
-		if slices.Contains(defined, name) || l.lost(toplevel, name) {
+		if slices.Contains(defined, name) || in.lost(toplevel, name) {
 			return
 		}
 		hint := compose.DidYouMean(name, defined)
 		if hint == "" {
 			hint = fmt.Sprintf("define it at the top level: %s: {%s: ...}", toplevel, name)
 		}
-		l.problem(l.places.At(base+key+"."+name), base+key, fmt.Sprintf("no %s named %q", kind, name), hint)
+		in.problem(in.places.At(base+key+"."+name), base+key, fmt.Sprintf("no %s named %q", kind, name), hint)
 	}
 	for _, v := range s.Volumes {
 		if v.Type == types.VolumeTypeVolume && v.Source != "" {

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/interpolation"
 	"github.com/compose-spec/compose-go/v2/template"
-	"github.com/compose-spec/compose-go/v2/tree"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/pcompose/pcompose/compose"
@@ -130,39 +128,39 @@ func closing(s string) int {
 }
 
 // interpolate replaces the variables in all values below n, in place: bad ones are recorded and marked.
-func (l *loading) interpolate(doc *document, n *yaml.Node, keys []string) {
+func (w *walk) interpolate(doc *document, n *yaml.Node, keys []string) {
 	switch n = deref(n); n.Kind {
 	case yaml.MappingNode:
 		for _, e := range entries(n) {
-			l.interpolate(doc, e.value, step(keys, e.key.Value))
+			w.interpolate(doc, e.value, step(keys, e.key.Value))
 		}
 		return
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
-			l.interpolate(doc, c, step(keys, item(i)))
+			w.interpolate(doc, c, step(keys, item(i)))
 		}
 		return
 	}
 	if n.ShortTag() != "!!str" {
 		return
 	}
-	l.textAt(keys)
-	if !strings.Contains(n.Value, "$") || l.seen[n] {
+	w.textAt(keys)
+	if !strings.Contains(n.Value, "$") || w.seen[n] {
 		return
 	}
-	l.seen[n] = true
+	w.seen[n] = true
 	lookup := func(name string) (string, bool) { v, ok := doc.env[name]; return v, ok }
 	at := position(doc, n)
 	value, err := substitute(n.Value, lookup, func(name string) {
-		l.warnings = append(l.warnings, compose.Problem{At: at, Path: compose.Path(keys...),
+		w.warnings = append(w.warnings, compose.Problem{At: at, Path: compose.Path(keys...),
 			Message: fmt.Sprintf("the variable %q is not set, an empty string stands for it", name),
 			Hint:    fmt.Sprintf("write ${%s:-} to say that this is meant", name)})
 	})
 	if err == nil {
-		l.values[n] = value
+		w.values[n] = value
 		return
 	}
-	l.bad[n] = true
+	w.bad[n] = true
 	path := compose.Path(keys...)
 	var missing *template.MissingRequiredError
 	if errors.As(err, &missing) {
@@ -170,42 +168,8 @@ func (l *loading) interpolate(doc *document, n *yaml.Node, keys []string) {
 		if missing.Reason != "" {
 			message = fmt.Sprintf("the variable %q is required: %s", missing.Variable, missing.Reason)
 		}
-		l.problem(at, path, message, "set it in the environment or in .env")
+		w.problem(at, path, message, "set it in the environment or in .env")
 		return
 	}
-	l.problem(at, path, fmt.Sprintf("cannot read the variables in %q", n.Value), "write $$ for a dollar that is meant as one")
-}
-
-// textAt remembers under which keys strings stand: the last two that are no list items.
-func (l *loading) textAt(keys []string) {
-	for i, left := len(keys)-1, 2; i >= 0 && left > 0; i-- {
-		if !strings.HasPrefix(keys[i], "[") {
-			l.texts[keys[i]] = true
-			left--
-		}
-	}
-}
-
-// casts are the rules of all by which a string of these files could become a number or a boolean. compose-go tries every
-// rule on every value, which for a small file is a tenth of its time; most files have strings under none of these keys.
-func (l *loading) casts(all map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
-	few := map[tree.Path]interpolation.Cast{}
-	for pattern, cast := range all {
-		parts := pattern.Parts()
-		for len(parts) > 0 && (parts[len(parts)-1] == tree.PathMatchAll || parts[len(parts)-1] == tree.PathMatchList) {
-			parts = parts[:len(parts)-1]
-		}
-		if len(parts) > 0 && l.texts[parts[len(parts)-1]] {
-			few[pattern] = cast
-		}
-	}
-	return few
-}
-
-// value is a scalar with its variables replaced.
-func (l *loading) value(n *yaml.Node) string {
-	if v, ok := l.values[n]; ok {
-		return v
-	}
-	return n.Value
+	w.problem(at, path, fmt.Sprintf("cannot read the variables in %q", n.Value), "write $$ for a dollar that is meant as one")
 }

@@ -43,29 +43,15 @@ type Options struct {
 
 // loading is one Load on its way.
 type loading struct {
-	opts Options
-	// env is the environment with the env files below it, dir the project directory, files the main files.
-	env   map[string]string
-	dir   string
-	files []string
+	*report
+	*nodes
+	origin
+	opts  Options
 	name  string
-
-	documents map[string]*document
-	mains     []*document
-	// seen are scalars whose variables are replaced, values the results, bad the nodes some problem is about.
-	seen   map[*yaml.Node]bool
-	values map[*yaml.Node]string
-	bad    map[*yaml.Node]bool
-	// texts are the keys that strings stand under.
-	texts map[string]bool
-	// checked are the nodes that the schema was walked over, by what they were reached as.
-	checked map[*yaml.Node]bool
-	schema  *schema
-
-	problems compose.Problems
-	warnings compose.Problems
-	places   compose.Places
-	digests  map[string]string
+	mains []*document
+	// places and digests are those of the project.
+	places  compose.Places
+	digests map[string]string
 }
 
 // maxProblems are told at once; who has more has made one mistake in many places.
@@ -74,11 +60,7 @@ const maxProblems = 200
 // Load reads, checks and merges the files of a project. The error is compose.Problems, all of them, wherever something
 // the user wrote is wrong. It changes nothing on the machine.
 func Load(ctx context.Context, opts Options) (*compose.Project, error) {
-	l := &loading{opts: opts, env: maps.Clone(opts.Environment), documents: map[string]*document{}, digests: map[string]string{},
-		seen: map[*yaml.Node]bool{}, values: map[*yaml.Node]string{}, bad: map[*yaml.Node]bool{}, checked: map[*yaml.Node]bool{}, texts: map[string]bool{}}
-	if l.env == nil {
-		l.env = map[string]string{}
-	}
+	l := &loading{report: &report{cwd: opts.Cwd}, nodes: newNodes(), opts: opts, digests: map[string]string{}}
 	model, err := l.load(ctx)
 	if err != nil {
 		return nil, err
@@ -98,11 +80,12 @@ func Load(ctx context.Context, opts Options) (*compose.Project, error) {
 // load is the model, or nil with problems recorded. Every stage runs as far as the problems of the one before leave it something to
 // stand on, so that a user sees them all at once; only files that cannot be read or parsed end it early.
 func (l *loading) load(ctx context.Context) (*types.Project, error) {
-	if l.find(); len(l.problems) > 0 {
+	if l.origin = find(l.opts, l.report); len(l.problems) > 0 {
 		return nil, nil
 	}
+	files := reader{report: l.report, stdin: l.opts.Stdin, documents: map[string]*document{}}
 	for _, file := range l.files {
-		if doc := l.read(file, compose.Problem{}); doc != nil {
+		if doc := files.read(file, compose.Problem{}); doc != nil {
 			doc.dir, doc.env = l.dir, l.env
 			l.mains = append(l.mains, doc)
 		}
@@ -111,31 +94,33 @@ func (l *loading) load(ctx context.Context) (*types.Project, error) {
 		return nil, nil
 	}
 	l.env[consts.ComposeProjectName] = l.name
-	var err error
-	if l.schema, err = specification(); err != nil {
+	schema, err := specification()
+	if err != nil {
 		return nil, err
 	}
+	w := &walk{report: l.report, nodes: l.nodes, reader: files, schema: schema, places: &l.places, alone: len(l.mains) == 1, checked: map[*yaml.Node]bool{}}
 	for _, doc := range l.mains {
-		l.document(doc, nil)
+		w.document(doc, nil)
 	}
+	in := &inspector{report: l.report, nodes: l.nodes, places: &l.places, documents: files.documents, env: l.env, services: l.opts.Services, digests: l.digests}
 	if len(l.problems) == 0 {
 		model, err := l.compose(ctx, false)
 		if err == nil {
-			l.inspect(model)
+			in.inspect(model)
 			return model, nil
 		}
 		before := len(l.problems)
 		if rough, rerr := l.compose(ctx, true); rerr == nil {
-			l.inspect(rough)
+			in.inspect(rough)
 		}
 		if len(l.problems) == before {
-			l.problems = append(l.problems, l.foreign(err))
+			l.problems = append(l.problems, foreign(err, &l.places))
 		}
 		return nil, nil
 	}
 	// What is right can still be loaded and have its references checked.
 	if model, err := l.compose(ctx, true); err == nil {
-		l.inspect(model)
+		in.inspect(model)
 	}
 	return nil, nil
 }
@@ -182,21 +167,6 @@ func (l *loading) configFile(doc *document, rough bool) (types.ConfigFile, error
 	}
 	file.Config, _ = v.(map[string]any)
 	return file, nil
-}
-
-// problem records an error of the user's.
-func (l *loading) problem(at compose.Position, path, message, hint string) {
-	l.problems = append(l.problems, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
-}
-
-// warn records what the user should know and may leave as it is.
-func (l *loading) warn(at compose.Position, path, message, hint string) {
-	l.warnings = append(l.warnings, compose.Problem{At: at, Path: path, Message: message, Hint: hint})
-}
-
-// short is a file as seen from where the user is.
-func (l *loading) short(file string) string {
-	return compose.Position{File: file}.Relative(l.opts.Cwd).String()
 }
 
 // abs is a path as the file in dir means it.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/tree"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -124,17 +126,65 @@ func describeNode(n *yaml.Node) string {
 	return describe(t)
 }
 
-// decode is a node as the plain values compose-go works on; nodes in skip are left out.
-func (l *loading) decode(n *yaml.Node) (any, error) {
+// nodes is what is known of the nodes of all files, besides what stands in them.
+type nodes struct {
+	// seen are scalars whose variables are replaced, values the results, bad the nodes some problem is about.
+	seen   map[*yaml.Node]bool
+	values map[*yaml.Node]string
+	bad    map[*yaml.Node]bool
+	// texts are the keys that strings stand under.
+	texts map[string]bool
+}
+
+func newNodes() *nodes {
+	return &nodes{seen: map[*yaml.Node]bool{}, values: map[*yaml.Node]string{}, bad: map[*yaml.Node]bool{}, texts: map[string]bool{}}
+}
+
+// textAt remembers under which keys strings stand: the last two that are no list items.
+func (ns *nodes) textAt(keys []string) {
+	for i, left := len(keys)-1, 2; i >= 0 && left > 0; i-- {
+		if !strings.HasPrefix(keys[i], "[") {
+			ns.texts[keys[i]] = true
+			left--
+		}
+	}
+}
+
+// casts are the rules of all by which a string of these files could become a number or a boolean. compose-go tries every
+// rule on every value, which for a small file is a tenth of its time; most files have strings under none of these keys.
+func (ns *nodes) casts(all map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
+	few := map[tree.Path]interpolation.Cast{}
+	for pattern, cast := range all {
+		parts := pattern.Parts()
+		for len(parts) > 0 && (parts[len(parts)-1] == tree.PathMatchAll || parts[len(parts)-1] == tree.PathMatchList) {
+			parts = parts[:len(parts)-1]
+		}
+		if len(parts) > 0 && ns.texts[parts[len(parts)-1]] {
+			few[pattern] = cast
+		}
+	}
+	return few
+}
+
+// value is a scalar with its variables replaced.
+func (ns *nodes) value(n *yaml.Node) string {
+	if v, ok := ns.values[n]; ok {
+		return v
+	}
+	return n.Value
+}
+
+// decode is a node as the plain values compose-go works on; bad nodes are left out.
+func (ns *nodes) decode(n *yaml.Node) (any, error) {
 	n = deref(n)
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for _, e := range entries(n) {
-			if l.bad[e.value] || l.bad[deref(e.value)] {
+			if ns.bad[e.value] || ns.bad[deref(e.value)] {
 				continue
 			}
-			v, err := l.decode(e.value)
+			v, err := ns.decode(e.value)
 			if err != nil {
 				return nil, err
 			}
@@ -144,10 +194,10 @@ func (l *loading) decode(n *yaml.Node) (any, error) {
 	case yaml.SequenceNode:
 		list := make([]any, 0, len(n.Content))
 		for _, c := range n.Content {
-			if l.bad[c] || l.bad[deref(c)] {
+			if ns.bad[c] || ns.bad[deref(c)] {
 				continue
 			}
-			v, err := l.decode(c)
+			v, err := ns.decode(c)
 			if err != nil {
 				return nil, err
 			}

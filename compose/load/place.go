@@ -12,43 +12,43 @@ import (
 )
 
 // place records where the values below n were written, and the other names they can be looked up by.
-func (l *loading) place(doc *document, n *yaml.Node, keys []string) {
+func (w *walk) place(doc *document, n *yaml.Node, keys []string) {
 	switch n = deref(n); n.Kind {
 	case yaml.MappingNode:
 		for _, e := range entries(n) {
-			if l.bad[e.value] {
+			if w.bad[e.value] {
 				continue
 			}
 			next := step(keys, e.key.Value)
-			l.places.Add(position(doc, e.key), next...)
-			l.place(doc, e.value, next)
+			w.places.Add(position(doc, e.key), next...)
+			w.place(doc, e.value, next)
 		}
 	case yaml.SequenceNode:
 		for i, v := range n.Content {
 			at := position(doc, v)
-			l.places.Add(at, step(keys, item(i))...)
-			for _, alias := range l.itemNames(deref(v), keys) {
-				l.places.Alias(at, step(keys, alias)...)
+			w.places.Add(at, step(keys, item(i))...)
+			for _, alias := range w.itemNames(deref(v), keys) {
+				w.places.Alias(at, step(keys, alias)...)
 			}
-			l.place(doc, v, step(keys, item(i)))
+			w.place(doc, v, step(keys, item(i)))
 		}
 	}
 }
 
 // itemNames are what the model calls a list's item: merging and expansion number items anew, so the number in the file says nothing there.
-func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
+func (w *walk) itemNames(n *yaml.Node, keys []string) []string {
 	if len(keys) == 0 {
 		return nil
 	}
-	text := l.value(n)
+	text := w.value(n)
 	switch list := keys[len(keys)-1]; {
 	case list == "ports" && len(keys) == 3:
-		return l.portNames(n, keys[1])
+		return w.portNames(n, keys[1])
 	case n.Kind == yaml.MappingNode:
 		var names []string
 		for _, key := range []string{"source", "target", "path"} {
 			if v := child(n, key); v != nil {
-				names = append(names, l.value(v))
+				names = append(names, w.value(v))
 			}
 		}
 		return names
@@ -67,12 +67,12 @@ func (l *loading) itemNames(n *yaml.Node, keys []string) []string {
 }
 
 // portNames are the names of all ports that one item stands for: "9000-9001:9000-9001" is two.
-func (l *loading) portNames(n *yaml.Node, service string) []string {
+func (w *walk) portNames(n *yaml.Node, service string) []string {
 	var ports []types.ServicePortConfig
 	if n.Kind == yaml.MappingNode {
 		get := func(key string) string {
 			if v := child(n, key); v != nil {
-				return l.value(v)
+				return w.value(v)
 			}
 			return ""
 		}
@@ -83,7 +83,7 @@ func (l *loading) portNames(n *yaml.Node, service string) []string {
 		}
 		ports = append(ports, port)
 	} else {
-		ports, _ = types.ParsePortConfig(l.value(n))
+		ports, _ = types.ParsePortConfig(w.value(n))
 	}
 	var names []string
 	for _, p := range ports {

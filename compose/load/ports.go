@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
 )
 
 // binding is a range of host ports that a service publishes.
@@ -18,16 +20,16 @@ type binding struct {
 	from, to uint64
 }
 
-// inspectPorts finds published ports that cannot be: no number, or two on one host port. They collide when address, protocol and
+// ports finds published ports that cannot be: no number, or two on one host port. They collide when address, protocol and
 // number overlap, where no address is every address.
-func (l *loading) inspectPorts(model *types.Project) {
+func (in *inspector) ports(model *types.Project) {
 	var all []binding
 	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
 		for _, p := range model.Services[name].Ports {
-			at, path := l.portPlace(name, p), "services."+name+".ports"
+			at, path := in.portPlace(name, p), "services."+name+".ports"
 			b, wrong, hint := readBinding(name, p)
 			if wrong != "" {
-				l.problem(at, path, wrong, hint)
+				in.problem(at, path, wrong, hint)
 				continue
 			}
 			if b.from != b.to {
@@ -36,12 +38,17 @@ func (l *loading) inspectPorts(model *types.Project) {
 			}
 			if i := slices.IndexFunc(all, b.collides); i >= 0 {
 				o := all[i]
-				l.problem(at, path, fmt.Sprintf("the host port %d/%s is also published by service %q at %s", b.from, p.Protocol, o.service,
-					l.portPlace(o.service, o.port).Relative(l.opts.Cwd)), "publish one of them on another port")
+				in.problem(at, path, fmt.Sprintf("the host port %d/%s is also published by service %q at %s", b.from, p.Protocol, o.service,
+					in.portPlace(o.service, o.port).Relative(in.cwd)), "publish one of them on another port")
 			}
 			all = append(all, b)
 		}
 	}
+}
+
+// portPlace is where a port of a service was written.
+func (in *inspector) portPlace(service string, p types.ServicePortConfig) compose.Position {
+	return in.places.At(compose.Path(compose.PortKeys(service, p)...))
 }
 
 // readBinding is a published port of a service, or what is wrong with it and what to do about that.
