@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/pcompose/pcompose/engine/execute"
@@ -36,6 +37,9 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	if err != nil {
 		return err
 	}
+	if err := ofPlatform(c, config); err != nil {
+		return err
+	}
 	r, err := p.record(c.Name)
 	if err != nil { // a record means that a killed command had begun with the same plan
 		r = state.Record{
@@ -63,6 +67,21 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 		return err
 	}
 	return p.bundle(r).make(ctx, config, report)
+}
+
+// ofPlatform refuses an image of another platform than the file asks for: it was pulled before, or its registry has no
+// other.
+func ofPlatform(c pod.Container, config image.RunConfig) error {
+	if c.Platform == "" {
+		return nil
+	}
+	system, rest, _ := strings.Cut(c.Platform, "/")
+	architecture, _, _ := strings.Cut(rest, "/")
+	if system == config.OS && (architecture == "" || architecture == config.Architecture) {
+		return nil
+	}
+	return fmt.Errorf("image %q in the store is for %s/%s, and platform asks for %s: `pcompose image pull --platform %s %s` brings it, if its registry has it",
+		c.Image, config.OS, config.Architecture, c.Platform, c.Platform, c.Image)
 }
 
 // imageOf is the image of a reference, with its configuration.
