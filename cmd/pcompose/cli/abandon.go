@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/logs"
@@ -14,8 +13,9 @@ import (
 // abandon ends a foreground up that failed, or was interrupted, before everything ran. What its services have written is
 // shown: nobody has seen it, and it often says what went wrong. An interrupt stops them, as it would have a moment
 // later. The error begins with cause.
-func (env *Env) abandon(ctx context.Context, e *engine.Engine, a attachment, cause error) error {
-	observed, err := e.Observe(ctx, a.spec.Name, nil)
+func (a attachment) abandon(ctx context.Context, r runner, cause error) error {
+	env := r.env
+	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -24,7 +24,7 @@ func (env *Env) abandon(ctx context.Context, e *engine.Engine, a attachment, cau
 	})
 	show := env.ui.Log(logDisplay(a.spec.Name, shown, a.opt.noPrefix, a.opt.noColour, a.opt.timestamps))
 	read := logs.ReadOptions{Tail: -1, Since: a.since}
-	err = reader{e.Project(a.spec.Name), a.spec.Name, read, show}.print(ctx, shown)
+	err = reader{r.e.Project(a.spec.Name), a.spec.Name, read, show}.print(ctx, shown)
 	var signal interrupted
 	alive := slices.ContainsFunc(observed.Containers, func(c pod.ContainerStatus) bool {
 		return c.Run.State.Alive() && slices.Contains(a.watched, c.Service)
@@ -33,7 +33,7 @@ func (env *Env) abandon(ctx context.Context, e *engine.Engine, a attachment, cau
 		return errors.Join(cause, err)
 	}
 	env.ui.Say("Gracefully stopping... (press Ctrl+C again to leave at once)")
-	_, stopErr := env.carryOut(ctx, e, change{name: a.spec.Name, beside: true, plan: func(observed pod.Status) (*planner.Plan, error) {
+	_, stopErr := r.carryOut(ctx, change{name: a.spec.Name, beside: true, plan: func(observed pod.Status) (*planner.Plan, error) {
 		return planner.Stop(observed, a.watched, a.opt.grace), nil
 	}})
 	return errors.Join(cause, err, stopErr)

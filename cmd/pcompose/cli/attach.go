@@ -12,7 +12,6 @@ import (
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/compose"
-	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/logs"
@@ -55,8 +54,8 @@ func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, sinc
 
 // follow shows the output of the services until they have ended or a signal comes: the first stops them gracefully,
 // the second kills them. What it returns is up's exit code.
-func follow(ctx context.Context, env *Env, e *engine.Engine, a attachment) error {
-	project := e.Project(a.spec.Name)
+func (a attachment) follow(ctx context.Context, r runner) error {
+	env := r.env
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	display := ui.LogOptions{NoPrefix: a.opt.noPrefix, NoColour: a.opt.noColour, Timestamps: a.opt.timestamps}
@@ -66,14 +65,14 @@ func follow(ctx context.Context, env *Env, e *engine.Engine, a attachment) error
 		}
 	}
 	env.ui.Say("Attaching to %s", strings.Join(display.Names, ", "))
-	observed, err := e.Observe(ctx, a.spec.Name, nil)
+	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
 	if err != nil {
 		return err
 	}
 	// Only the first end matters, and nobody may wait for us to hear of it.
 	first := make(chan pod.ContainerStatus, 1)
 	f := &follower{
-		reader: reader{project, a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, env.ui.Log(display)},
+		reader: reader{r.e.Project(a.spec.Name), a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, env.ui.Log(display)},
 		tells:  true, now: env.now,
 		prints:  func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.prints, c.Service) },
 		watches: func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.watched, c.Service) },
@@ -92,19 +91,19 @@ func follow(ctx context.Context, env *Env, e *engine.Engine, a attachment) error
 	case err := <-ended:
 		select {
 		case c := <-first:
-			return env.exitCode(ctx, e, a, c)
+			return a.exitCode(ctx, r, c)
 		default:
 			return err
 		}
 	case c := <-first:
 		env.ui.Say("Aborting on container exit...")
-		if err := env.stopAll(ctx, e, a, ended); err != nil {
+		if err := a.stopAll(ctx, r, ended); err != nil {
 			return err
 		}
-		return env.exitCode(ctx, e, a, c)
+		return a.exitCode(ctx, r, c)
 	case s := <-env.streams.Signals:
 		env.ui.Say("Gracefully stopping... (press Ctrl+C again to force)")
-		if err := env.stopAll(ctx, e, a, ended); err != nil {
+		if err := a.stopAll(ctx, r, ended); err != nil {
 			return err
 		}
 		return cause(s)
@@ -118,10 +117,11 @@ func cause(s os.Signal) error {
 
 // stopAll stops the services of an up, dependents first; a signal meanwhile kills them. It returns when all that
 // they wrote has been shown.
-func (env *Env) stopAll(ctx context.Context, e *engine.Engine, a attachment, ended <-chan error) error {
+func (a attachment) stopAll(ctx context.Context, r runner, ended <-chan error) error {
+	env := r.env
 	stopped := make(chan error, 1)
 	go func() {
-		_, err := env.carryOut(ctx, e, change{name: a.spec.Name, beside: true, plan: func(observed pod.Status) (*planner.Plan, error) {
+		_, err := r.carryOut(ctx, change{name: a.spec.Name, beside: true, plan: func(observed pod.Status) (*planner.Plan, error) {
 			return planner.Stop(observed, a.watched, a.opt.grace), nil
 		}})
 		stopped <- err
@@ -134,7 +134,7 @@ func (env *Env) stopAll(ctx context.Context, e *engine.Engine, a attachment, end
 				env.streams.Default() // a third one ends us
 			}
 			env.ui.Say("Killing...")
-			go func() { killed <- env.killAll(ctx, e, a) }()
+			go func() { killed <- a.killAll(ctx, r) }()
 		case err := <-killed:
 			if err != nil {
 				return err
@@ -154,18 +154,18 @@ func (env *Env) stopAll(ctx context.Context, e *engine.Engine, a attachment, end
 }
 
 // killAll kills the services without the project's lock, which the stop that takes too long holds.
-func (env *Env) killAll(ctx context.Context, e *engine.Engine, a attachment) error {
-	observed, err := e.Observe(ctx, a.spec.Name, nil)
+func (a attachment) killAll(ctx context.Context, r runner) error {
+	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
 	if err != nil {
 		return err
 	}
-	return env.execute(ctx, e.Project(a.spec.Name), planner.Kill(observed, a.watched, "SIGKILL"), true)
+	return r.execute(ctx, r.e.Project(a.spec.Name), planner.Kill(observed, a.watched, "SIGKILL"), true)
 }
 
 // exitCode is the end of an up that was to end with a container: the one of --exit-code-from, else the first.
-func (env *Env) exitCode(ctx context.Context, e *engine.Engine, a attachment, c pod.ContainerStatus) error {
+func (a attachment) exitCode(ctx context.Context, r runner, c pod.ContainerStatus) error {
 	if s := a.opt.exitCodeFrom; s != "" && c.Service != s {
-		observed, err := e.Observe(ctx, a.spec.Name, nil)
+		observed, err := r.e.Observe(ctx, a.spec.Name, nil)
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,6 @@ func runCreate(ctx context.Context, env *Env, opt *createOptions) error {
 		return err
 	}
 	defer e.Close()
-	_, err = env.bringUp(ctx, e, spec, &opt.selection, opt.quietPull)
+	_, err = runner{env, e}.bringUp(ctx, spec, &opt.selection, opt.quietPull)
 	return err
 }

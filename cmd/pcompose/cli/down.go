@@ -46,7 +46,7 @@ func runDown(ctx context.Context, env *Env, opt *downOptions) error {
 	if opt.images != "" || opt.volumes {
 		want = t.spec
 	}
-	plan, err := env.carryOut(ctx, e, change{name: t.name, want: want, plan: func(observed pod.Status) (*planner.Plan, error) {
+	plan, err := runner{env, e}.carryOut(ctx, change{name: t.name, want: want, plan: func(observed pod.Status) (*planner.Plan, error) {
 		if err := t.checkServices(observed, opt.services); err != nil {
 			return nil, err
 		}

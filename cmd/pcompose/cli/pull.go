@@ -74,7 +74,7 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 		env.ui.Mode = ui.Quiet
 	}
 	// Images belong to no project: no lock is needed.
-	err = env.execute(ctx, e.Project(spec.Name), plan, false)
+	err = runner{env, e}.execute(ctx, e.Project(spec.Name), plan, false)
 	if opt.ignoreFailures && err != nil && ctx.Err() == nil {
 		env.ui.Warn(err.Error())
 		return nil
@@ -123,11 +123,11 @@ func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, er
 }
 
 // prepull carries out pulls, and says whether there were any: only the image that came shows what changed.
-func (env *Env) prepull(ctx context.Context, project *engine.Project, plan *planner.Plan, quiet bool) (bool, error) {
-	if quiet && env.ui.Mode != ui.Quiet {
-		mode := env.ui.Mode
-		env.ui.Mode = ui.Quiet
-		defer func() { env.ui.Mode = mode }()
+func (r runner) prepull(ctx context.Context, project *engine.Project, plan *planner.Plan, quiet bool) (bool, error) {
+	if u := r.env.ui; quiet && u.Mode != ui.Quiet {
+		mode := u.Mode
+		u.Mode = ui.Quiet
+		defer func() { u.Mode = mode }()
 	}
-	return !plan.Empty(), env.execute(ctx, project, plan, false)
+	return !plan.Empty(), r.execute(ctx, project, plan, false)
 }

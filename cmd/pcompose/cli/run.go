@@ -26,10 +26,16 @@ type change struct {
 	plan   func(pod.Status) (*planner.Plan, error)
 }
 
+// runner carries out changes of pods and shows how they go.
+type runner struct {
+	env *Env
+	e   *engine.Engine
+}
+
 // carryOut observes, plans and runs a change under the project's lock, and returns the plan. With --dry-run it
 // prints the plan and takes no lock, for that would be a change.
-func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*planner.Plan, error) {
-	project := e.Project(c.name)
+func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
+	env, project := r.env, r.e.Project(c.name)
 	if !env.global.dryRun {
 		unlock, err := project.Lock(ctx, func(holder string) {
 			env.ui.Say("waiting for %s, which works on project %s", holder, c.name)
@@ -39,7 +45,7 @@ func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*plan
 		}
 		defer unlock()
 	}
-	observed, err := e.Observe(ctx, c.name, c.want)
+	observed, err := r.e.Observe(ctx, c.name, c.want)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*plan
 			return nil, err
 		}
 		if changed {
-			if observed, err = e.Observe(ctx, c.name, c.want); err != nil {
+			if observed, err = r.e.Observe(ctx, c.name, c.want); err != nil {
 				return nil, err
 			}
 		}
@@ -70,16 +76,16 @@ func (env *Env) carryOut(ctx context.Context, e *engine.Engine, c change) (*plan
 			return nil, err
 		}
 	}
-	err = env.execute(ctx, project, plan, c.beside)
+	err = r.execute(ctx, project, plan, c.beside)
 	if err != nil && c.remember {
-		err = errors.Join(err, env.undo(context.WithoutCancel(ctx), e, project, observed))
+		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
 	return plan, err
 }
 
 // undo takes away what a failed plan made for a pod that did not exist before, where nothing of it has run.
-func (env *Env) undo(ctx context.Context, e *engine.Engine, project *engine.Project, before pod.Status) error {
-	now, err := e.Observe(ctx, before.Name, nil)
+func (r runner) undo(ctx context.Context, project *engine.Project, before pod.Status) error {
+	now, err := r.e.Observe(ctx, before.Name, nil)
 	if err != nil {
 		return err
 	}
@@ -87,17 +93,17 @@ func (env *Env) undo(ctx context.Context, e *engine.Engine, project *engine.Proj
 }
 
 // execute runs a plan and shows how it goes. An empty plan shows nothing.
-func (env *Env) execute(ctx context.Context, project *engine.Project, plan *planner.Plan, beside bool) error {
+func (r runner) execute(ctx context.Context, project *engine.Project, plan *planner.Plan, beside bool) error {
 	if plan.Empty() {
 		return nil
 	}
-	show := env.ui.Progress
+	show := r.env.ui.Progress
 	if beside {
-		show = env.ui.Steps
+		show = r.env.ui.Steps
 	}
 	progress := show(plan)
 	defer progress.Close()
-	return execute.Run(ctx, plan, project, max(0, env.global.parallel), progress.Event)
+	return execute.Run(ctx, plan, project, max(0, r.env.global.parallel), progress.Event)
 }
 
 // simple carries out a change of services that were named, of a project that may have no file any more.
@@ -111,7 +117,7 @@ func (env *Env) simple(ctx context.Context, services []string, plan func(target,
 		return err
 	}
 	defer e.Close()
-	_, err = env.carryOut(ctx, e, change{name: t.name, plan: func(observed pod.Status) (*planner.Plan, error) {
+	_, err = runner{env, e}.carryOut(ctx, change{name: t.name, plan: func(observed pod.Status) (*planner.Plan, error) {
 		if err := t.checkServices(observed, services); err != nil {
 			return nil, err
 		}

@@ -42,6 +42,6 @@ func runScale(ctx context.Context, env *Env, opt *scaleOptions) error {
 		return err
 	}
 	defer e.Close()
-	_, err = env.bringUp(ctx, e, spec, &opt.selection, false)
+	_, err = runner{env, e}.bringUp(ctx, spec, &opt.selection, false)
 	return err
 }

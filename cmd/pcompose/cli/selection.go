@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 )
@@ -63,15 +62,15 @@ func (s *selection) options() planner.UpOptions {
 }
 
 // bringUp carries out the plan that makes the pod what spec says.
-func (env *Env) bringUp(ctx context.Context, e *engine.Engine, spec pod.Spec, s *selection, quietPull bool) (*planner.Plan, error) {
-	return env.carryOut(ctx, e, change{
+func (r runner) bringUp(ctx context.Context, spec pod.Spec, s *selection, quietPull bool) (*planner.Plan, error) {
+	return r.carryOut(ctx, change{
 		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			plan, err := s.needs(spec, observed)
 			if err != nil {
 				return false, err
 			}
-			return env.prepull(ctx, e.Project(spec.Name), plan, quietPull)
+			return r.prepull(ctx, r.e.Project(spec.Name), plan, quietPull)
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
 			plan, err := planner.Up(spec, observed, s.options())

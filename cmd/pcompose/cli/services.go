@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/pod"
 )
 
@@ -48,14 +47,14 @@ func isTrue(value string) bool {
 }
 
 // sayRunning tells which containers run already, where up had nothing to do.
-func (env *Env) sayRunning(ctx context.Context, e *engine.Engine, spec pod.Spec, services []string) {
-	observed, err := e.Observe(ctx, spec.Name, nil)
+func (r runner) sayRunning(ctx context.Context, spec pod.Spec, services []string) {
+	observed, err := r.e.Observe(ctx, spec.Name, nil)
 	if err != nil {
 		return
 	}
 	for _, c := range chosen(observed, services) {
 		if c.Run.State.Alive() {
-			env.ui.Say(" Container %s  Running", c.Name)
+			r.env.ui.Say(" Container %s  Running", c.Name)
 		}
 	}
 }

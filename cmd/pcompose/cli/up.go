@@ -94,19 +94,20 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		planning, cancel = context.WithTimeoutCause(planning, opt.waitTimeout, fmt.Errorf("timed out after %s of waiting", opt.waitTimeout))
 		defer cancel()
 	}
-	plan, err := env.bringUp(planning, e, spec, &opt.selection, opt.quietPull)
+	r := runner{env, e}
+	plan, err := r.bringUp(planning, spec, &opt.selection, opt.quietPull)
 	if err != nil && !env.global.dryRun && !opt.detach && !opt.noStart {
-		return env.abandon(ctx, e, newAttachment(opt, project, spec, begun), err)
+		return newAttachment(opt, project, spec, begun).abandon(ctx, r, err)
 	}
 	if err != nil || env.global.dryRun {
 		return err
 	}
 	if plan.Empty() && env.ui.Mode == "tty" {
-		env.sayRunning(planning, e, spec, opt.services)
+		r.sayRunning(planning, spec, opt.services)
 	}
 	stop()
 	if opt.detach || opt.noStart {
 		return nil
 	}
-	return follow(ctx, env, e, newAttachment(opt, project, spec, begun))
+	return newAttachment(opt, project, spec, begun).follow(ctx, r)
 }

@@ -66,7 +66,7 @@ func runWait(ctx context.Context, env *Env, opt *waitOptions) error {
 		}
 	}
 	if opt.downProject {
-		_, err = env.carryOut(ctx, e, change{name: t.name, plan: func(observed pod.Status) (*planner.Plan, error) {
+		_, err = runner{env, e}.carryOut(ctx, change{name: t.name, plan: func(observed pod.Status) (*planner.Plan, error) {
 			return planner.Down(t.spec, observed, planner.DownOptions{RemoveOrphans: true}), nil
 		}})
 	}
