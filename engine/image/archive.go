@@ -44,7 +44,7 @@ func (s *Store) save(ctx context.Context, refs []string, format string, w io.Wri
 		if err != nil {
 			return err
 		}
-		if name := s.nameMeant(ref, img); name != "" {
+		if name := nameMeant(&s.sys, ref, img); name != "" {
 			names = append(names, name)
 		} else {
 			names = append(names, img.ID)

@@ -37,11 +37,11 @@ func (s *Store) List() ([]Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot list images: %w", err)
 	}
-	layers, err := s.layers()
+	layers, err := layersOf(s.storage)
 	if err != nil {
 		return nil, err
 	}
-	users, err := s.users()
+	users, err := usersOf(s.storage)
 	if err != nil {
 		return nil, err
 	}
@@ -64,11 +64,11 @@ func (s *Store) Inspect(ref string) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	layers, err := s.layers()
+	layers, err := layersOf(s.storage)
 	if err != nil {
 		return Detail{}, err
 	}
-	users, err := s.users()
+	users, err := usersOf(s.storage)
 	if err != nil {
 		return Detail{}, err
 	}
@@ -94,9 +94,9 @@ func summarize(img storage.Image, layers map[string]storage.Layer, users map[str
 	return summary
 }
 
-// layers are all layers of the store, read once: each question about a single one takes the store's lock.
-func (s *Store) layers() (map[string]storage.Layer, error) {
-	all, err := s.storage.Layers()
+// layersOf are all layers of a store, read once: each question about a single one takes the store's lock.
+func layersOf(store storage.Store) (map[string]storage.Layer, error) {
+	all, err := store.Layers()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list layers: %w", err)
 	}
@@ -116,9 +116,9 @@ func chain(top string, layers map[string]storage.Layer) []storage.Layer {
 	return chain
 }
 
-// users are the names of containers by the ID of their image, sorted.
-func (s *Store) users() (map[string][]string, error) {
-	containers, err := s.storage.Containers()
+// usersOf are the names of containers by the ID of their image, sorted.
+func usersOf(store storage.Store) (map[string][]string, error) {
+	containers, err := store.Containers()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list containers: %w", err)
 	}

@@ -28,13 +28,13 @@ func (s *Store) Lookup(ref string) (pod.Image, error) {
 // find is Lookup down to the stored record.
 func (s *Store) find(ref string) (*storage.Image, error) {
 	if id, ok := strings.CutPrefix(ref, "sha256:"); ok {
-		return s.findID(ref, id)
+		return findID(s.storage, ref, id)
 	}
 	names, err := localNames(&s.sys, ref)
 	if err != nil {
 		// A whole ID is no valid name to the reference grammar, so that it cannot be mistaken for one.
 		if isHex(ref) {
-			return s.findID(ref, ref)
+			return findID(s.storage, ref, ref)
 		}
 		return nil, fmt.Errorf("image reference %q is not valid: %w", ref, err)
 	}
@@ -48,7 +48,7 @@ func (s *Store) find(ref string) (*storage.Image, error) {
 		}
 	}
 	if len(ref) >= 4 && isHex(ref) {
-		return s.findID(ref, ref)
+		return findID(s.storage, ref, ref)
 	}
 	return nil, fmt.Errorf("image %q: %w", ref, ErrNotFound)
 }
@@ -68,11 +68,11 @@ func findName(store storage.Store, name reference.Named) (*storage.Image, error)
 }
 
 // findID finds an ID or a unique prefix of one.
-func (s *Store) findID(ref, id string) (*storage.Image, error) {
+func findID(store storage.Store, ref, id string) (*storage.Image, error) {
 	if !isHex(id) {
 		return nil, fmt.Errorf("image ID %q is not valid", ref)
 	}
-	found, err := s.storage.Image(id)
+	found, err := store.Image(id)
 	if errors.Is(err, storage.ErrImageUnknown) {
 		return nil, fmt.Errorf("image %q: %w", ref, ErrNotFound)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.podman.io/image/v5/signature"
 	imagestorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
 )
 
 // PullOptions say how an image is pulled. The zero value pulls for this machine's platform, silently.
@@ -54,7 +55,7 @@ func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id s
 	}
 	var failures []string
 	for _, name := range names {
-		id, err := s.pullName(ctx, sys, name, options.Progress)
+		id, err := pullName(ctx, s.storage, sys, name, options.Progress)
 		if err == nil {
 			return id, nil
 		}
@@ -67,12 +68,12 @@ func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id s
 }
 
 // pullName pulls a full name.
-func (s *Store) pullName(ctx context.Context, sys *types.SystemContext, name reference.Named, progress func(Progress)) (string, error) {
+func pullName(ctx context.Context, store storage.Store, sys *types.SystemContext, name reference.Named, progress func(Progress)) (string, error) {
 	source, err := docker.NewReference(name)
 	if err != nil {
 		return "", err
 	}
-	target, err := imagestorage.Transport.NewStoreReference(s.storage, name, "")
+	target, err := imagestorage.Transport.NewStoreReference(store, name, "")
 	if err != nil {
 		return "", err
 	}

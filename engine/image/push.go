@@ -17,7 +17,7 @@ func (s *Store) Push(ctx context.Context, ref string, progress func(Progress)) e
 	if err != nil {
 		return fmt.Errorf("cannot push: %w", err)
 	}
-	named := s.nameMeant(ref, img)
+	named := nameMeant(&s.sys, ref, img)
 	if named == "" {
 		return fmt.Errorf("cannot push image %q: it is not named by a name of a registry", ref)
 	}

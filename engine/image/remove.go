@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 )
 
@@ -47,13 +48,13 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 		return Removed{}, fmt.Errorf("cannot remove: %w", err)
 	}
 	names := img.Names
-	if named := s.nameMeant(ref, img); named != "" {
+	if named := nameMeant(&s.sys, ref, img); named != "" {
 		names = []string{named}
 	} else if len(names) > 1 && !force {
 		return Removed{}, fmt.Errorf("cannot remove image %q: it has the names %s (force takes them all)", ref, strings.Join(names, ", "))
 	}
 	last := len(names) == len(img.Names)
-	users, err := s.users()
+	users, err := usersOf(s.storage)
 	if err != nil {
 		return Removed{}, err
 	}
@@ -64,7 +65,7 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 		last = false
 	}
 	if last {
-		return s.delete([]storage.Image{*img})
+		return remove(s.storage, []storage.Image{*img})
 	}
 	if err := s.storage.RemoveNames(img.ID, names); err != nil {
 		return Removed{}, fmt.Errorf("cannot remove image %q: %w", ref, err)
@@ -73,8 +74,8 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 }
 
 // nameMeant is the image's name that a reference found it by, "" when that was its ID or a digest.
-func (s *Store) nameMeant(ref string, img *storage.Image) string {
-	names, err := localNames(&s.sys, ref)
+func nameMeant(sys *types.SystemContext, ref string, img *storage.Image) string {
+	names, err := localNames(sys, ref)
 	if err != nil {
 		return ""
 	}
@@ -93,26 +94,26 @@ func (s *Store) Prune(all bool) (Removed, error) {
 	if err != nil {
 		return Removed{}, fmt.Errorf("cannot list images: %w", err)
 	}
-	users, err := s.users()
+	users, err := usersOf(s.storage)
 	if err != nil {
 		return Removed{}, err
 	}
 	images = slices.DeleteFunc(images, func(img storage.Image) bool {
 		return len(users[img.ID]) > 0 || (len(img.Names) > 0 && !all)
 	})
-	return s.delete(images)
+	return remove(s.storage, images)
 }
 
-// delete deletes images with the layers that nothing else needs.
-func (s *Store) delete(images []storage.Image) (Removed, error) {
-	layers, err := s.layers()
+// remove deletes images with the layers that nothing else needs.
+func remove(store storage.Store, images []storage.Image) (Removed, error) {
+	layers, err := layersOf(store)
 	if err != nil {
 		return Removed{}, err
 	}
 	var removed Removed
 	var failed []error
 	for _, img := range images {
-		gone, err := s.storage.DeleteImage(img.ID, true)
+		gone, err := store.DeleteImage(img.ID, true)
 		if errors.Is(err, storage.ErrImageUnknown) {
 			continue
 		}
