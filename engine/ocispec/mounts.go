@@ -16,17 +16,17 @@ import (
 const defaultShmSize = 64 << 20
 
 // kernelMounts are what every container has; a privileged one may write to /sys.
-func (b *builder) kernelMounts() []specs.Mount {
+func kernelMounts(in *Input) []specs.Mount {
 	access := "ro"
-	if b.c.Isolation.Privileged {
+	if in.Container.Isolation.Privileged {
 		access = "rw"
 	}
-	shm := b.c.ShmSize
+	shm := in.Container.ShmSize
 	if shm == 0 {
 		shm = defaultShmSize
 	}
 	sys := specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", access}}
-	if b.in.HostNetwork && b.in.Host.Rootless {
+	if in.HostNetwork && in.Host.Rootless {
 		// A user namespace may not mount a sysfs of a network namespace it does not own.
 		sys = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "ro", "rbind"}}
 	}
@@ -68,7 +68,7 @@ func (b *builder) mounts() error {
 	slices.SortStableFunc(own, func(a, b specs.Mount) int {
 		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
 	})
-	all := slices.DeleteFunc(b.kernelMounts(), func(m specs.Mount) bool {
+	all := slices.DeleteFunc(kernelMounts(b.in), func(m specs.Mount) bool {
 		for dir := m.Destination; dir != "/"; dir = path.Dir(dir) {
 			if taken[dir] {
 				return true

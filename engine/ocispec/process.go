@@ -19,7 +19,7 @@ const (
 )
 
 func (b *builder) process() error {
-	args, err := b.args()
+	args, err := args(b.in)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func Args(c pod.Container, image ImageConfig) []string {
 	return slices.Concat(entrypoint, command)
 }
 
-func (b *builder) args() ([]string, error) {
-	args := Args(*b.c, b.in.Image)
+func args(in *Input) ([]string, error) {
+	args := Args(in.Container, in.Image)
 	if len(args) == 0 || args[0] == "" {
 		return nil, errors.New("nothing to run: neither the service nor its image has a command")
 	}
@@ -74,8 +74,8 @@ func (b *builder) args() ([]string, error) {
 			return nil, fmt.Errorf("argument %q of the command has a NUL", a)
 		}
 	}
-	if b.c.Init {
-		if b.in.InitPath == "" {
+	if in.Container.Init {
+		if in.InitPath == "" {
 			return nil, errors.New("init is asked for and no init program is installed (apt install catatonit, or tini)")
 		}
 		args = append([]string{initTarget, "--"}, args...)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // Spec is the runtime specification of a container. Warnings name what was asked for and is not applied on this host,
@@ -15,12 +17,12 @@ func Spec(in Input) (*specs.Spec, []string, error) {
 	b.spec = &specs.Spec{
 		Version:  version,
 		Root:     &specs.Root{Path: in.Rootfs, Readonly: b.c.ReadOnly},
-		Hostname: b.hostname(),
+		Hostname: hostname(b.c),
 		// Of the file alone: annotations steer runtimes (CVE-2026-94603).
 		Annotations: b.c.Annotations,
 		Linux: &specs.Linux{
 			CgroupsPath: in.CgroupPath,
-			Namespaces:  b.namespaces(),
+			Namespaces:  namespaces(b.in),
 			MountLabel:  in.Labels.Mount,
 			Resources:   &specs.LinuxResources{},
 		},
@@ -39,24 +41,24 @@ func (b *builder) warn(format string, args ...any) {
 }
 
 // hostname defaults to the container's name, cut to what sethostname(2) takes in one DNS label.
-func (b *builder) hostname() string {
-	name := b.c.Hostname
+func hostname(c *pod.Container) string {
+	name := c.Hostname
 	if name == "" {
-		name = b.c.Name
+		name = c.Name
 	}
 	return name[:min(len(name), 63)]
 }
 
 // namespaces are the container's own. With cgroup v1 the cgroup namespace is the host's, as podman has it: tools in
 // images find their limits by the path in /proc/self/cgroup.
-func (b *builder) namespaces() []specs.LinuxNamespace {
+func namespaces(in *Input) []specs.LinuxNamespace {
 	list := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
 	}
-	if !b.in.HostNetwork {
-		list = append(list, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.in.NetNS})
+	if !in.HostNetwork {
+		list = append(list, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: in.NetNS})
 	}
-	if b.in.Host.CgroupV2 {
+	if in.Host.CgroupV2 {
 		list = append(list, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return list
