@@ -100,9 +100,9 @@ type ContainerStatus struct {
 type Run struct {
 	State State
 	// PID of its first process, in the supervisor's PID namespace; 0 when none runs.
-	PID        int `json:",omitempty"`
-	StartedAt  time.Time
-	FinishedAt time.Time
+	PID        int       `json:",omitempty"`
+	StartedAt  time.Time `json:",omitzero"`
+	FinishedAt time.Time `json:",omitzero"`
 	// ExitCode is 128+n after signal n, and UnknownExit where nobody was there to see it.
 	ExitCode  int
 	OOMKilled bool `json:",omitempty"`

@@ -67,12 +67,8 @@ func runPodLs(ctx context.Context, env *Env, opt *podLsOptions) error {
 		if p.Spec != nil {
 			cells = len(p.Spec.Cells)
 		}
-		var ports []string
-		for _, port := range p.Ports {
-			ports = append(ports, port.String())
-		}
 		names = append(names, p.Name)
-		rows = append(rows, []string{p.Name, state, strconv.Itoa(cells), summary(p), strings.Join(ports, ", ")})
+		rows = append(rows, []string{p.Name, state, strconv.Itoa(cells), summary(p), ui.PodPorts(p)})
 	}
 	switch {
 	case opt.quiet:

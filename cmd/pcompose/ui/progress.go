@@ -30,12 +30,35 @@ func (u *UI) Progress(plan *planner.Plan) Progress {
 	return u.Steps(plan)
 }
 
+// Beside is Progress that redraws until the first container starts, and no more then: containers write beside it.
+func (u *UI) Beside(plan *planner.Plan) Progress {
+	if u.Mode != TTY {
+		return u.Progress(plan)
+	}
+	return &beside{Progress: u.Progress(plan), steps: u.Steps(plan)}
+}
+
+// beside is live progress until a start, and steps from there.
+type beside struct {
+	Progress
+	// steps is nil once it took over.
+	steps Progress
+}
+
+func (b *beside) Event(e execute.Event) {
+	if _, ok := e.Step.Action.(planner.StartContainer); ok && b.steps != nil {
+		b.Close()
+		b.Progress, b.steps = b.steps, nil
+	}
+	b.Progress.Event(e)
+}
+
 // Steps is Progress that never redraws: for where other output is written at the same time.
 func (u *UI) Steps(plan *planner.Plan) Progress {
 	if u.Mode == JSON || u.Mode == Quiet {
 		return u.Progress(plan)
 	}
-	return &plainProgress{u, replaced(plan), map[string]bool{}}
+	return &plainProgress{u, replaced(plan), map[string]bool{}, map[string]bool{}}
 }
 
 // quiet shows warnings only.
@@ -53,8 +76,8 @@ func (p *quiet) Close() {}
 type plainProgress struct {
 	ui       *UI
 	replaced map[string]bool
-	// skipped are the objects said to be, once for all their steps.
-	skipped map[string]bool
+	// skipped are the objects said to be, once for all their steps; failed ones are not.
+	skipped, failed map[string]bool
 }
 
 func (p *plainProgress) Event(e execute.Event) {
@@ -72,9 +95,9 @@ func (p *plainProgress) Event(e execute.Event) {
 	case execute.Succeeded:
 		why = reason(e.Step, p.replaced[d.Name])
 	case execute.Failed:
-		done = "Error"
+		p.failed[d.Object()], done = true, "Error"
 	case execute.Skipped:
-		if p.skipped[d.Object()] {
+		if p.skipped[d.Object()] || p.failed[d.Object()] {
 			return
 		}
 		p.skipped[d.Object()], done = true, "Skipped"

@@ -83,6 +83,39 @@ warning: the registry is slow
 	}
 }
 
+// TestProgressPlainSaysErrorOnly: a container whose start failed is not said to be skipped for what comes after.
+func TestProgressPlainSaysErrorOnly(t *testing.T) {
+	u, _, err := testUI(Plain)
+	plan := &planner.Plan{Steps: []planner.Step{
+		{ID: 1, Action: planner.StartContainer{Name: "demo-web-1"}},
+		{ID: 2, Action: planner.WaitContainer{Name: "demo-web-1", Until: pod.UntilHealthy}, After: []int{1}},
+	}}
+	p := u.Progress(plan)
+	p.Event(execute.Event{Step: plan.Steps[0], State: execute.Failed, Err: errors.New("no such program")})
+	p.Event(execute.Event{Step: plan.Steps[1], State: execute.Skipped})
+	if got, want := err.String(), " Container demo-web-1  Error\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestBesideStopsRedrawing: from the first start on a terminal is written line by line, since logs come between.
+func TestBesideStopsRedrawing(t *testing.T) {
+	u, _, err := testUI(TTY)
+	u.Err.Size = func() (int, int) { return 80, 24 }
+	plan, events := story()
+	p := u.Beside(plan)
+	for _, e := range events {
+		p.Event(e)
+	}
+	p.Close()
+	last := err.String()[strings.LastIndex(err.String(), "\x1b[J")+3:]
+	want := " Container demo-web-1  Starting\n Container demo-web-1  Started\n Image redis:7  Pulling\nwarning: the registry is slow\n" +
+		" Image redis:7  Error\n Container demo-db-1  Skipped\n"
+	if last != want {
+		t.Errorf("got\n%q\nwant\n%q", last, want)
+	}
+}
+
 func TestProgressQuietShowsWarningsOnly(t *testing.T) {
 	if got := show(Quiet, nil); got != "warning: the registry is slow\n" {
 		t.Errorf("got %q", got)

@@ -35,7 +35,11 @@ type Container struct {
 	Size         string
 	State        string
 	Status       string
+	labels       map[string]string
 }
+
+// Label is the value of a label, "" for none; templates call it.
+func (c Container) Label(name string) string { return c.labels[name] }
 
 // Publisher is a published or declared port of a Container.
 type Publisher struct {
@@ -59,7 +63,7 @@ func (Container) Headers() map[string]string {
 func Describe(project pod.Status, c pod.ContainerStatus, now time.Time, full bool) Container {
 	out := Container{
 		Command: command(c, full), CreatedAt: c.CreatedAt.Format("2006-01-02 15:04:05 -0700 MST"), ExitCode: c.Run.ExitCode,
-		Health: string(c.Run.Health), ID: c.ID, Image: c.Image, Labels: labels(c.Labels), Name: c.Name, Names: c.Name,
+		Health: string(c.Run.Health), ID: c.ID, Image: c.Image, Labels: labels(c.Labels), labels: c.Labels, Name: c.Name, Names: c.Name,
 		Project: project.Name, Service: c.Service, Size: "0B", State: state(c.Run.State), Status: StatusLine(c.Run, now),
 		RunningFor: units.HumanDuration(now.Sub(c.CreatedAt)) + " ago", Networks: project.Name + "_" + cmp.Or(c.Cell, pod.DefaultCell),
 	}
@@ -144,6 +148,16 @@ func StatusLine(run pod.Run, now time.Time) string {
 	return string(run.State)
 }
 
+// PodPorts are all published ports of a pod, as Ports prints them.
+func PodPorts(project pod.Status) string {
+	var list []Publisher
+	for _, p := range project.Ports {
+		list = append(list, Publisher{cmp.Or(p.HostIP, "0.0.0.0"), int(p.ContainerPort), int(p.HostPort), p.Protocol})
+	}
+	sortPublishers(list)
+	return Ports(list)
+}
+
 // publishers are a container's ports: published ones as they are bound, one for IPv4 and one for IPv6 where they
 // are bound to every address, and declared ones.
 func publishers(project pod.Status, c pod.ContainerStatus) []Publisher {
@@ -169,10 +183,14 @@ func publishers(project pod.Status, c pod.ContainerStatus) []Publisher {
 			}
 		}
 	}
+	sortPublishers(list)
+	return list
+}
+
+func sortPublishers(list []Publisher) {
 	slices.SortStableFunc(list, func(a, b Publisher) int {
 		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.URL, b.URL), cmp.Compare(a.TargetPort, b.TargetPort), cmp.Compare(a.PublishedPort, b.PublishedPort))
 	})
-	return list
 }
 
 // Ports are publishers as docker prints them, neighbours that are the same on both sides as a range:

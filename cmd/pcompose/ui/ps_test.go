@@ -59,6 +59,17 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+func TestPodPortsFoldsRanges(t *testing.T) {
+	status := pod.Status{Ports: []pod.Port{
+		{Container: "b", HostPort: 8001, ContainerPort: 8001, Protocol: "tcp"},
+		{Container: "a", HostPort: 8000, ContainerPort: 8000, Protocol: "tcp"},
+		{Container: "a", HostIP: "::1", HostPort: 53, ContainerPort: 5353, Protocol: "udp"},
+	}}
+	if got, want := PodPorts(status), "0.0.0.0:8000-8001->8000-8001/tcp, [::1]:53->5353/udp"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // sample is a container of 5 minutes, and the moment it is looked at.
 func sample() (pod.Status, pod.ContainerStatus, time.Time) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -122,11 +133,14 @@ func TestContainersJSON(t *testing.T) {
 
 func TestContainersTemplate(t *testing.T) {
 	status, c, now := sample()
+	c.Labels["com.example.the-tier"] = "front"
 	for _, tt := range []struct{ format, want string }{
 		{"{{.Name}}: {{.State}}", "demo-web-1: running\n"},
 		{`table {{.Service}}\t{{.RunningFor}}`, "SERVICE   CREATED\nweb       5 minutes ago\n"},
 		{"{{range .Publishers}}{{.PublishedPort}} {{end}}", "8080 8080 \n"},
 		{"{{json .Names}}", "\"demo-web-1\"\n"},
+		{`{{.Label "com.example.the-tier"}}.{{.Label "none"}}.`, "front..\n"},
+		{`table {{.Name}}\t{{.Label "com.example.the-tier"}}`, "NAME         the tier\ndemo-web-1   front\n"},
 	} {
 		u, out, _ := testUI(Plain)
 		if err := u.Containers(tt.format, []Container{Describe(status, c, now, false)}); err != nil {

@@ -54,7 +54,7 @@ func Template[T any](u *UI, format string, headers map[string]string, rows []T) 
 		return err
 	}
 	if aligned {
-		if err := print(headers); err != nil {
+		if err := print(headings(headers)); err != nil {
 			return err
 		}
 	}
@@ -69,6 +69,14 @@ func Template[T any](u *UI, format string, headers map[string]string, rows []T) 
 		}
 	}
 	return u.Text(out.Bytes())
+}
+
+// headings are the headers of a table, which a template asks for as it asks for fields.
+type headings map[string]string
+
+// Label is the header of a label's column: the last part of its name, as docker has it.
+func (headings) Label(name string) string {
+	return strings.NewReplacer("-", " ", "_", " ").Replace(name[strings.LastIndex(name, ".")+1:])
 }
 
 // functions are those docker's templates have.
