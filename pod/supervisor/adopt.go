@@ -55,6 +55,9 @@ func (s *Supervisor) resume(ctx context.Context, c *container, kept map[string][
 		if !s.child(run.PID) {
 			s.watchOrphan(ctx, c)
 		}
+		if c.run.Stopping { // its time has begun before: whoever asked, with another grace, asks again
+			s.carryOut(ctx, c, lifecycle.Arm{Timer: lifecycle.TimerKill, In: c.bundle.Container.Stop.GraceOrDefault()})
+		}
 		if lifecycle.Checked(c.bundle.Container) && !c.run.Stopping {
 			s.carryOut(ctx, c, lifecycle.RunProbe{})
 		}

@@ -188,13 +188,13 @@ func (s *Supervisor) exited(ctx context.Context, exit keeper.Exit) {
 // the exit happen: who waited for it finds the output complete.
 func (s *Supervisor) end(ctx context.Context, c *container, at time.Time, code int) {
 	c.ending = true
-	out := c.output
+	out, b := c.output, c.bundle
 	go func() {
 		if out != nil {
 			out.drain()
 		}
-		oom := oomKilled(c.bundle.Cgroup)
-		if err := s.runtime.Delete(ctx, c.bundle.ID, true); err != nil {
+		oom := oomKilled(b.Cgroup)
+		if err := s.runtime.Delete(ctx, b.ID, true); err != nil {
 			s.warn("%v", err)
 		}
 		s.post(ctx, func() {

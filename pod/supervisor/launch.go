@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/lifecycle"
 	"github.com/pcompose/pcompose/pod/runtime"
@@ -18,22 +19,28 @@ import (
 
 // launched is a process that a launch has started.
 type launched struct {
-	pid    int
-	start  uint64
+	pid   int
+	start uint64
+	// at is before its program begins: what it does, and its end, is later.
+	at     time.Time
 	output *output
 }
 
 // launch starts the container's process beside the loop, and reports Started or StartFailed.
 func (s *Supervisor) launch(ctx context.Context, c *container) {
+	broken, b := s.broken, c.bundle // the loop's, which an update changes
 	go func() {
-		l, err := s.start(ctx, c)
+		l, err := launched{}, broken
+		if err == nil {
+			l, err = s.start(ctx, b)
+		}
 		s.post(ctx, func() {
 			if err != nil {
 				s.happen(ctx, c, lifecycle.StartFailed{At: time.Now(), Err: plain(err)})
 				return
 			}
 			c.output, c.run.Start = l.output, l.start
-			s.happen(ctx, c, lifecycle.Started{At: time.Now(), PID: l.pid})
+			s.happen(ctx, c, lifecycle.Started{At: l.at, PID: l.pid})
 			if exit, ok := s.strays[l.pid]; ok && exit.Start == l.start { // it was quicker than this report
 				delete(s.strays, l.pid)
 				s.exited(ctx, exit)
@@ -43,12 +50,9 @@ func (s *Supervisor) launch(ctx context.Context, c *container) {
 }
 
 // start creates and starts a container. On failure nothing of it is left but its bundle.
-func (s *Supervisor) start(ctx context.Context, c *container) (l launched, err error) {
-	if s.broken != nil {
-		return l, s.broken
-	}
-	id := c.bundle.ID
-	out, err := newOutput(s.keeper, c.bundle)
+func (s *Supervisor) start(ctx context.Context, b control.Bundle) (l launched, err error) {
+	id := b.ID
+	out, err := newOutput(s.keeper, b)
 	if err != nil {
 		return l, err
 	}
@@ -58,17 +62,18 @@ func (s *Supervisor) start(ctx context.Context, c *container) (l launched, err e
 			out.discard(s.keeper)
 		}
 	}()
-	created, err := s.create(ctx, c, out)
+	created, err := s.create(ctx, b, out)
 	if err != nil {
 		return l, err
 	}
 	l = launched{pid: created.PID, output: out}
-	if l.start, err = keeper.StartTime(created.PID); err != nil {
-		return l, fmt.Errorf("cannot watch process %d: %w", created.PID, err)
-	}
 	if err := out.begin(ctx, s.keeper, created.Console); err != nil {
 		return l, err
 	}
+	if l.start, err = keeper.StartTime(created.PID); err != nil {
+		return l, fmt.Errorf("cannot watch process %d: %w", created.PID, err)
+	}
+	l.at = time.Now()
 	if err := s.runtime.Start(ctx, id); err != nil {
 		return l, err
 	}
@@ -76,14 +81,14 @@ func (s *Supervisor) start(ctx context.Context, c *container) (l launched, err e
 }
 
 // create makes the container; a name that an interrupted start took is freed once.
-func (s *Supervisor) create(ctx context.Context, c *container, out *output) (runtime.Created, error) {
+func (s *Supervisor) create(ctx context.Context, b control.Bundle, out *output) (runtime.Created, error) {
 	o := runtime.CreateOptions{
-		ID: c.bundle.ID, Bundle: c.dir, PIDFile: filepath.Join(c.dir, "pid"),
-		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: c.bundle.Container.TTY, Filter: c.bundle.Filter,
+		ID: b.ID, Bundle: s.bundleDir(b.ID), PIDFile: filepath.Join(s.bundleDir(b.ID), "pid"),
+		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: b.Container.TTY, Filter: b.Filter,
 	}
 	created, err := s.runtime.Create(ctx, o)
 	if errors.Is(err, runtime.ErrExists) {
-		if err := s.runtime.Delete(ctx, c.bundle.ID, true); err != nil {
+		if err := s.runtime.Delete(ctx, b.ID, true); err != nil {
 			return created, err
 		}
 		created, err = s.runtime.Create(ctx, o)

@@ -158,11 +158,12 @@ func (o *output) closeTheirs() {
 	o.stdin, o.stdout, o.stderr = nil, nil, nil
 }
 
-// adoptOutput goes on storing a container's output from the files that the keeper held; nil where there is none.
+// adoptOutput goes on storing a container's output from the files that the keeper held.
 func adoptOutput(ctx context.Context, b control.Bundle, kept map[string][]*os.File) *output {
 	log, err := openLog(b)
 	if err != nil {
-		return nil
+		// What is not read is not lost, but holds the container up: its program matters more than its words.
+		report(fmt.Errorf("output of container %q is dropped: %w", b.Container.Name, err))
 	}
 	o := &output{id: b.ID, log: log, sources: map[logs.Stream]*os.File{}, stop: func() {}}
 	if f := kept[outKey(b.ID)]; len(f) == 1 {

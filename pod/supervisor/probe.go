@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/lifecycle"
 	"github.com/pcompose/pcompose/pod/runtime"
+	"golang.org/x/sys/unix"
 )
 
 // maxProbeOutput is what is kept of a probe's output, in bytes.
@@ -24,31 +26,45 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	timeout := lifecycle.Timeout(c.bundle.Container.Health)
 	probing, cancel := context.WithTimeout(ctx, timeout)
 	c.probing = cancel
-	started := c.run.Run.StartedAt
+	started, b := c.run.Run.StartedAt, c.bundle
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
-		p.ExitCode, p.Output = s.runProbe(probing, c)
+		p.ExitCode, p.Output = s.runProbe(probing, b)
 		p.Took = time.Since(p.At)
 		if probing.Err() == context.DeadlineExceeded {
 			p.ExitCode, p.Output = -1, fmt.Sprintf("health check took longer than %s\n", timeout)+p.Output
 		}
 		s.post(ctx, func() {
-			c.probing = nil
 			if c.run.Run.StartedAt.Equal(started) { // else it was of the run before
+				c.probing = nil
 				s.happen(ctx, c, lifecycle.Probed{Probe: p})
 			}
 		})
 	}()
 }
 
-func (s *Supervisor) runProbe(ctx context.Context, c *container) (code int, output string) {
+// there is what is in a pipe: a deadline that has passed keeps a read from looking at all.
+func there(r *os.File, limit int) string {
+	b := make([]byte, limit)
+	n := 0
+	raw, err := r.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n, _ = unix.Read(int(fd), b) }) // EAGAIN is nothing
+	}
+	if err != nil {
+		return ""
+	}
+	return string(b[:max(n, 0)])
+}
+
+func (s *Supervisor) runProbe(ctx context.Context, b control.Bundle) (code int, output string) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return -1, err.Error()
 	}
 	defer r.Close()
-	p, err := s.runtime.Exec(ctx, runtime.ExecOptions{ID: c.bundle.ID, Process: c.bundle.Probe, Stdout: w, Stderr: w})
+	p, err := s.runtime.Exec(ctx, runtime.ExecOptions{ID: b.ID, Process: b.Probe, Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
 		return -1, err.Error()
@@ -65,6 +81,7 @@ func (s *Supervisor) runProbe(ctx context.Context, c *container) (code int, outp
 	// A process that the probe left behind holds the pipe open: what it has written until now is all there is.
 	_ = r.SetReadDeadline(time.Now()) // a pipe of os.Pipe takes deadlines
 	output = <-read
+	output += there(r, maxProbeOutput-len(output))
 	if err != nil {
 		output += err.Error()
 	}

@@ -96,7 +96,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	s.openSandbox(ctx, kept)
 	s.adopt(ctx, kept)
 	go s.serve(ctx, listener, cancel)
-	go s.watchExits(ctx)
+	go s.watchExits(ctx, cancel)
 	idle := time.NewTimer(idleAfter)
 	for {
 		select {
@@ -154,11 +154,13 @@ func (s *Supervisor) listen(kept []*os.File) (*net.UnixListener, error) {
 	return l.(*net.UnixListener), nil
 }
 
-// watchExits brings the exits that the keeper recorded to the loop, those from before this supervisor first.
-func (s *Supervisor) watchExits(ctx context.Context) {
+// watchExits brings the exits that the keeper recorded to the loop, those from before this supervisor first. A
+// supervisor whose keeper was killed ends too: what it does nobody would take over, and the next `up` starts both.
+func (s *Supervisor) watchExits(ctx context.Context, cancel context.CancelCauseFunc) {
 	for seq := uint64(0); ; {
 		exit, err := s.keeper.Next(ctx, seq)
 		if err != nil {
+			cancel(err)
 			return
 		}
 		seq = exit.Seq
