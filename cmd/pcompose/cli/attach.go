@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,60 +53,132 @@ func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, sinc
 	return a
 }
 
-// follow shows the output of the services until they have ended or a signal comes: the first stops them gracefully,
-// the second kills them. What it returns is up's exit code.
+// raising is a pod that is brought up while its output shows.
+type raising struct {
+	growing *growing
+	follow  *follower
+	// first is the first end that is to end all; only it matters, and nobody may wait for us to hear of it.
+	first chan pod.ContainerStatus
+	// risen brings the end of the start-up, ended that of the output.
+	risen, ended chan error
+}
+
+// follow brings the pod up and shows the output of its services until they have ended or a signal comes: the first stops
+// them gracefully, the second kills them, both while they start too. What it returns is up's exit code.
 func (a attachment) follow(ctx context.Context, r runner) error {
-	env := r.env
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	display := ui.LogOptions{NoPrefix: a.opt.noPrefix, NoColour: a.opt.noColour, Timestamps: a.opt.timestamps}
-	for _, c := range a.spec.Containers {
-		if slices.Contains(a.prints, c.Service) {
-			display.Names = append(display.Names, shortName(a.spec.Name, c))
+	rising, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	w := a.display(r)
+	go func() {
+		err := w.follow.run(ctx, nil)
+		close(w.growing.left)
+		w.ended <- err
+	}()
+	go func() { w.risen <- a.rise(rising, r, w) }()
+	// What ends an up early counts once it is up: a start that fails says more.
+	var first <-chan pod.ContainerStatus
+	for {
+		select {
+		case err := <-w.risen:
+			if err != nil {
+				return errors.Join(err, a.leave(r, w))
+			}
+			w.risen, first = nil, w.first
+		case err := <-w.ended:
+			select {
+			case c := <-w.first:
+				return a.exitCode(ctx, r, c)
+			default:
+			}
+			if err == nil && w.risen != nil {
+				err = <-w.risen
+			}
+			return err
+		case c := <-first:
+			r.env.ui.Say("Aborting on container exit...")
+			if err := a.stopAll(ctx, r, w); err != nil {
+				return err
+			}
+			return a.exitCode(ctx, r, c)
+		case s := <-r.env.streams.Signals:
+			r.env.ui.Say("Gracefully stopping... (press Ctrl+C again to force)")
+			interrupt(cause(s))
+			if err := a.stopAll(ctx, r, w); err != nil {
+				return errors.Join(err, cause(s))
+			}
+			return cause(s)
 		}
 	}
-	env.ui.Say("Attaching to %s", strings.Join(display.Names, ", "))
-	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
-	if err != nil {
-		return err
+}
+
+// display is what shows the output of the services from their start on.
+func (a attachment) display(r runner) raising {
+	options := ui.LogOptions{NoPrefix: a.opt.noPrefix, NoColour: a.opt.noColour, Timestamps: a.opt.timestamps, Names: a.names()}
+	w := raising{
+		growing: newGrowing(r.e.Project(a.spec.Name)), first: make(chan pod.ContainerStatus, 1),
+		risen: make(chan error, 1), ended: make(chan error, 1),
 	}
-	// Only the first end matters, and nobody may wait for us to hear of it.
-	first := make(chan pod.ContainerStatus, 1)
-	f := &follower{
-		reader: reader{r.e.Project(a.spec.Name), a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, env.ui.Log(display)},
-		tells:  true, now: env.now,
+	w.follow = &follower{
+		reader: reader{w.growing, a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, r.env.ui.Log(options)},
+		tells:  true, now: r.env.now, grown: make(chan []pod.ContainerStatus),
 		prints:  func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.prints, c.Service) },
 		watches: func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.watched, c.Service) },
 		exits: func(c pod.ContainerStatus) {
 			if a.opt.abortOnExit || a.opt.abortOnFailure && c.Run.ExitCode != 0 {
 				select {
-				case first <- c:
+				case w.first <- c:
 				default:
 				}
 			}
 		},
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- f.run(ctx, observed.Containers) }()
+	return w
+}
+
+// names are the containers whose output shows.
+func (a attachment) names() []string {
+	var names []string
+	for _, c := range a.spec.Containers {
+		if slices.Contains(a.prints, c.Service) {
+			names = append(names, shortName(a.spec.Name, c))
+		}
+	}
+	return names
+}
+
+// rise brings the pod up, and lets the display know of its containers as they start.
+func (a attachment) rise(ctx context.Context, r runner, w raising) error {
+	bounded, cancel := a.opt.bounded(ctx)
+	defer cancel()
+	attach := sync.OnceFunc(func() { r.env.ui.Say("Attaching to %s", strings.Join(a.names(), ", ")) })
+	c := r.rise(a.spec, &a.opt.selection, a.opt.quietPull)
+	c.show, c.around = r.env.ui.Beside, telling(attach, w.growing.look)
+	plan, err := r.carryOut(bounded, c)
+	if err == nil {
+		if plan.Empty() && r.env.ui.Mode == ui.TTY {
+			r.sayRunning(ctx, a.spec, a.opt.services)
+		}
+		attach()
+	}
+	close(w.growing.again)
+	observed, observeErr := r.e.Observe(context.WithoutCancel(ctx), a.spec.Name, nil)
 	select {
-	case err := <-ended:
-		select {
-		case c := <-first:
-			return a.exitCode(ctx, r, c)
-		default:
-			return err
-		}
-	case c := <-first:
-		env.ui.Say("Aborting on container exit...")
-		if err := a.stopAll(ctx, r, ended); err != nil {
-			return err
-		}
-		return a.exitCode(ctx, r, c)
-	case s := <-env.streams.Signals:
-		env.ui.Say("Gracefully stopping... (press Ctrl+C again to force)")
-		if err := a.stopAll(ctx, r, ended); err != nil {
-			return err
-		}
+	case w.follow.grown <- observed.Containers:
+	case <-w.growing.left:
+	}
+	return errors.Join(err, observeErr)
+}
+
+// leave ends the display of an up that failed once all that its services wrote is shown: it often says what went wrong.
+// The services stay as they are, for the next up.
+func (a attachment) leave(r runner, w raising) error {
+	w.growing.leave()
+	select {
+	case err := <-w.ended:
+		return err
+	case s := <-r.env.streams.Signals:
 		return cause(s)
 	}
 }
@@ -115,25 +188,23 @@ func cause(s os.Signal) error {
 	return interrupted{number}
 }
 
-// stopAll stops the services of an up, dependents first; a signal meanwhile kills them. It returns when all that
-// they wrote has been shown.
-func (a attachment) stopAll(ctx context.Context, r runner, ended <-chan error) error {
-	env := r.env
-	stopped := make(chan error, 1)
+// stopAll stops the services of an up once it has ended, dependents first; a signal meanwhile kills them. It returns
+// when all that they wrote has been shown.
+func (a attachment) stopAll(ctx context.Context, r runner, w raising) error {
+	stopped, killed := make(chan error, 1), make(chan error, 1)
 	go func() {
-		_, err := r.carryOut(ctx, change{name: a.spec.Name, beside: true, plan: func(observed pod.Status) (*planner.Plan, error) {
-			return planner.Stop(observed, a.watched, a.opt.grace), nil
-		}})
-		stopped <- err
+		if w.risen != nil {
+			<-w.risen // its error is that it was interrupted
+		}
+		stopped <- a.stop(ctx, r)
 	}()
-	killed := make(chan error, 1)
 	for {
 		select {
-		case <-env.streams.Signals:
-			if env.streams.Default != nil {
-				env.streams.Default() // a third one ends us
+		case <-r.env.streams.Signals:
+			if r.env.streams.Default != nil {
+				r.env.streams.Default() // a third one ends us
 			}
-			env.ui.Say("Killing...")
+			r.env.ui.Say("Killing...")
 			go func() { killed <- a.killAll(ctx, r) }()
 		case err := <-killed:
 			if err != nil {
@@ -144,7 +215,7 @@ func (a attachment) stopAll(ctx context.Context, r runner, ended <-chan error) e
 				return err
 			}
 			stopped = nil
-		case err := <-ended:
+		case err := <-w.ended:
 			if stopped != nil {
 				err = errors.Join(err, <-stopped)
 			}
@@ -153,13 +224,27 @@ func (a attachment) stopAll(ctx context.Context, r runner, ended <-chan error) e
 	}
 }
 
+// stop stops the services, where any lives.
+func (a attachment) stop(ctx context.Context, r runner) error {
+	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
+	if err != nil || !slices.ContainsFunc(observed.Containers, func(c pod.ContainerStatus) bool {
+		return c.Run.State.Alive() && slices.Contains(a.watched, c.Service)
+	}) {
+		return err
+	}
+	_, err = r.carryOut(ctx, change{name: a.spec.Name, show: r.env.ui.Steps, plan: func(observed pod.Status) (*planner.Plan, error) {
+		return planner.Stop(observed, a.watched, a.opt.grace), nil
+	}})
+	return err
+}
+
 // killAll kills the services without the project's lock, which the stop that takes too long holds.
 func (a attachment) killAll(ctx context.Context, r runner) error {
 	observed, err := r.e.Observe(ctx, a.spec.Name, nil)
 	if err != nil {
 		return err
 	}
-	return r.execute(ctx, r.e.Project(a.spec.Name), planner.Kill(observed, a.watched, "SIGKILL"), true)
+	return r.execute(ctx, r.e.Project(a.spec.Name), planner.Kill(observed, a.watched, "SIGKILL"), r.env.ui.Steps)
 }
 
 // exitCode is the end of an up that was to end with a container: the one of --exit-code-from, else the first.

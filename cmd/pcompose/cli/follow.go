@@ -20,17 +20,26 @@ type follower struct {
 	exits func(pod.ContainerStatus)
 	tells bool
 	now   func() time.Time
+	// grown brings the containers once all that will start have started: before, their end is not the end. nil where
+	// nothing starts.
+	grown chan []pod.ContainerStatus
 
-	entries chan ui.Entry
+	entries chan shown
 	readers sync.WaitGroup
 	errs    chan error
 	seen    map[string]*followed
 }
 
+// shown is an entry, if it has a name, and what follows when it has been printed; nil is nothing.
+type shown struct {
+	ui.Entry
+	then func()
+}
+
 // followed is what is known of one container.
 type followed struct {
-	// alive and since are its last state and, of an end, its time.
-	alive bool
+	// run is its last state; since is, of an end, its time.
+	run   pod.Run
 	since time.Time
 	// gone ends the reader once it has read everything; nil where there is no reader.
 	gone chan struct{}
@@ -47,7 +56,7 @@ func (f *follower) run(ctx context.Context, observed []pod.ContainerStatus) erro
 	if f.watches == nil {
 		f.watches = f.prints
 	}
-	f.entries, f.seen, f.errs = make(chan ui.Entry, printed), map[string]*followed{}, make(chan error, 1)
+	f.entries, f.seen, f.errs = make(chan shown, printed), map[string]*followed{}, make(chan error, 1)
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
@@ -84,6 +93,11 @@ func (f *follower) watch(ctx context.Context, observed []pod.ContainerStatus) er
 			return context.Cause(ctx)
 		case err := <-f.errs:
 			return err
+		case all := <-f.grown:
+			f.grown = nil
+			for _, c := range all {
+				f.note(ctx, c)
+			}
 		case c, open := <-changes:
 			if !open {
 				return context.Cause(ctx)
@@ -94,14 +108,23 @@ func (f *follower) watch(ctx context.Context, observed []pod.ContainerStatus) er
 	return nil
 }
 
-// over says whether no container that is watched lives any more.
+// over says whether no container that is watched lives any more, or will.
 func (f *follower) over() bool {
 	for _, c := range f.seen {
-		if c.alive {
+		if c.run.State.Alive() {
 			return false
 		}
 	}
-	return true
+	return f.grown == nil
+}
+
+// overtaken says whether what is told of a container is older than what is known: watches begin anew while a pod grows,
+// and the last look at it is beside them.
+func (c *followed) overtaken(told pod.Run) bool {
+	if !told.StartedAt.Equal(c.run.StartedAt) {
+		return told.StartedAt.Before(c.run.StartedAt)
+	}
+	return c.run.State == pod.StateExited && told.State.Alive()
 }
 
 // note takes a container's new state over.
@@ -115,34 +138,39 @@ func (f *follower) note(ctx context.Context, c pod.ContainerStatus) {
 		now = &followed{told: f.read.Since}
 		f.seen[c.Name] = now
 	}
+	if !first && now.overtaken(c.Run) {
+		return
+	}
 	alive := c.Run.State.Alive()
 	if f.prints(c) && now.gone == nil && (alive || first) {
 		f.start(ctx, c, now)
 	}
-	ended := now.alive && !alive
+	ended := now.run.State.Alive() && !alive
 	restarting := c.Run.State == pod.StateRestarting && c.Run.FinishedAt.After(now.told)
 	if restarting {
 		now.told = c.Run.FinishedAt
 	}
-	now.alive = alive
+	now.run = c.Run
 	if !alive {
 		now.since = c.Run.FinishedAt
 		now.end()
 	}
 	// A container that had ended before we looked has ended all the same.
 	ended = ended || first && c.Run.State == pod.StateExited && c.Run.FinishedAt.After(f.read.Since)
-	if ended || restarting {
-		f.tell(c, restarting)
+	if !ended && !restarting {
+		return
 	}
+	told := f.end(c, restarting)
 	if ended && f.exits != nil {
-		f.exits(c)
+		told.then = func() { f.exits(c) }
 	}
+	f.entries <- told
 }
 
-// tell shows that a container ended, behind its last line: its reader has finished, and it is later now.
-func (f *follower) tell(c pod.ContainerStatus, restarting bool) {
-	if !f.tells {
-		return
+// end says that a container ended, behind its last line: its reader has finished, and it is later now.
+func (f *follower) end(c pod.ContainerStatus, restarting bool) shown {
+	if !f.tells || !f.prints(c) && c.Run.ExitCode == 0 {
+		return shown{}
 	}
 	text := fmt.Sprintf("exited with code %d", c.Run.ExitCode)
 	if c.Run.ExitCode == pod.UnknownExit {
@@ -151,17 +179,17 @@ func (f *follower) tell(c pod.ContainerStatus, restarting bool) {
 	if restarting {
 		text += " (restarting)"
 	}
-	if !f.prints(c) && c.Run.ExitCode == 0 {
-		return
-	}
-	f.entries <- ui.Entry{Name: shortName(f.project, c.Container), At: f.now(), Text: text, Status: true}
+	return shown{Entry: ui.Entry{Name: shortName(f.project, c.Container), At: f.now(), Text: text, Status: true}}
 }
 
 // start reads a container's log from where the last reader ended.
 func (f *follower) start(ctx context.Context, c pod.ContainerStatus, now *followed) {
 	read := f.read
 	if !now.since.IsZero() {
-		read.Since, read.Tail = now.since, -1
+		read.Tail = -1
+		if now.since.After(read.Since) {
+			read.Since = now.since
+		}
 	}
 	gone, done := make(chan struct{}), make(chan struct{})
 	now.gone, now.done, read.Gone = gone, done, gone
@@ -172,7 +200,7 @@ func (f *follower) start(ctx context.Context, c pod.ContainerStatus, now *follow
 		defer close(done)
 		err := readLog(ctx, f.source, c.Name, read, func(l logs.Line) error {
 			select {
-			case f.entries <- entry(name, l):
+			case f.entries <- shown{Entry: entry(name, l)}:
 				return nil
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -204,7 +232,7 @@ const window = 20 * time.Millisecond
 // inOrder shows entries, those that come within one window in the order of their times.
 func (f *follower) inOrder() {
 	for e := range f.entries {
-		batch := []ui.Entry{e}
+		batch := []shown{e}
 		timer := time.NewTimer(window)
 	collect:
 		for len(batch) < 8*printed {
@@ -219,6 +247,22 @@ func (f *follower) inOrder() {
 			}
 		}
 		timer.Stop()
-		f.show.Print(batch)
+		f.flush(batch)
+	}
+}
+
+// flush shows entries, and does what follows.
+func (f *follower) flush(batch []shown) {
+	var entries []ui.Entry
+	for _, e := range batch {
+		if e.Name != "" {
+			entries = append(entries, e.Entry)
+		}
+	}
+	f.show.Print(entries)
+	for _, e := range batch {
+		if e.then != nil {
+			e.then()
+		}
 	}
 }

@@ -98,8 +98,8 @@ func TestFollowShowsLastLinesBeforeTheEnd(t *testing.T) {
 		exits:   func(c pod.ContainerStatus) { ends = append(ends, c.Name) },
 	}
 	running := pod.Run{State: pod.StateRunning, StartedAt: at(4)}
-	source.changes <- status("demo-a-1", pod.Run{State: pod.StateExited, ExitCode: 3, FinishedAt: at(6)})
-	source.changes <- status("demo-b-1", pod.Run{State: pod.StateExited, ExitCode: 0, FinishedAt: at(8)})
+	source.changes <- status("demo-a-1", pod.Run{State: pod.StateExited, ExitCode: 3, StartedAt: at(4), FinishedAt: at(6)})
+	source.changes <- status("demo-b-1", pod.Run{State: pod.StateExited, ExitCode: 0, StartedAt: at(4), FinishedAt: at(8)})
 	if err := f.run(t.Context(), []pod.ContainerStatus{status("demo-a-1", running), status("demo-b-1", running)}); err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +108,57 @@ func TestFollowShowsLastLinesBeforeTheEnd(t *testing.T) {
 	}
 	if strings.Join(ends, " ") != "demo-a-1 demo-b-1" {
 		t.Errorf("ends: %v", ends)
+	}
+}
+
+// TestFollowAGrowingPod: while containers still start, the end of one is not the end, and it is shown before anybody
+// is told of it; what an older watch says late is not taken for news.
+func TestFollowAGrowingPod(t *testing.T) {
+	source := &fakeSource{lines: map[string][]logs.Line{"demo-a-1": {written(5, "migrates")}, "demo-b-1": {written(8, "serves")}}}
+	show, out := display()
+	g := newGrowing(source)
+	ends := make(chan string, 2)
+	f := &follower{
+		reader: reader{g, "demo", logs.ReadOptions{Follow: true, Tail: -1}, show}, tells: true, now: func() time.Time { return at(100) },
+		grown:  make(chan []pod.ContainerStatus),
+		prints: func(pod.ContainerStatus) bool { return true },
+		exits:  func(c pod.ContainerStatus) { ends <- out.String() },
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.run(t.Context(), nil) }()
+	changes := make(chan pod.ContainerStatus)
+	source.changes = changes
+	g.look()
+	migrates, ran := pod.Run{State: pod.StateRunning, StartedAt: at(4)}, pod.Run{State: pod.StateExited, StartedAt: at(4), FinishedAt: at(6)}
+	changes <- status("demo-a-1", migrates)
+	changes <- status("demo-a-1", ran)
+	if got := <-ends; got != "a-1  | migrates\na-1 exited with code 0\n" {
+		t.Errorf("at the first end is shown %q", got)
+	}
+	close(g.again)
+	serves := pod.Run{State: pod.StateRunning, StartedAt: at(7)}
+	f.grown <- []pod.ContainerStatus{status("demo-a-1", ran), status("demo-b-1", serves)}
+	changes <- status("demo-b-1", pod.Run{State: pod.StateCreated})
+	changes <- status("demo-a-1", migrates)
+	changes <- status("demo-b-1", serves)
+	changes <- status("demo-b-1", pod.Run{State: pod.StateExited, ExitCode: 2, StartedAt: at(7), FinishedAt: at(9)})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := "a-1  | migrates\na-1 exited with code 0\nb-1  | serves\nb-1 exited with code 2\n"; out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+func TestGrowingEndsWhenLeft(t *testing.T) {
+	g := newGrowing(&fakeSource{})
+	changes, err := g.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.leave()
+	if _, open := <-changes; open {
+		t.Error("a change of a pod that does not change")
 	}
 }
 

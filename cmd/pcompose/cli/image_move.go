@@ -45,7 +45,7 @@ func runImagePull(ctx context.Context, env *Env, opt *imagePullOptions) error {
 	}
 	return env.withEngine(func(e *engine.Engine) error {
 		// Pulling is no project's: the project is one without a name, whose lock nobody takes.
-		return runner{env, e}.execute(ctx, e.Project(""), plan, false)
+		return runner{env, e}.execute(ctx, e.Project(""), plan, nil)
 	})
 }
 

@@ -74,7 +74,7 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 		env.ui.Mode = ui.Quiet
 	}
 	// Images belong to no project: no lock is needed.
-	err = runner{env, e}.execute(ctx, e.Project(spec.Name), plan, false)
+	err = runner{env, e}.execute(ctx, e.Project(spec.Name), plan, nil)
 	if opt.ignoreFailures && err != nil && ctx.Err() == nil {
 		env.ui.Warn(err.Error())
 		return nil
@@ -129,5 +129,5 @@ func (r runner) prepull(ctx context.Context, project *engine.Project, plan *plan
 		u.Mode = ui.Quiet
 		defer func() { u.Mode = mode }()
 	}
-	return !plan.Empty(), r.execute(ctx, project, plan, false)
+	return !plan.Empty(), r.execute(ctx, project, plan, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
@@ -19,8 +20,10 @@ type change struct {
 	want *pod.Spec
 	// remember keeps want as what the pod is told to be, before anything is done.
 	remember bool
-	// beside says that something else is printed meanwhile, so that progress must not redraw.
-	beside bool
+	// show is the display of its progress; nil is the user's choice, which may redraw.
+	show func(*planner.Plan) ui.Progress
+	// around wraps who does its steps; nil leaves them alone.
+	around func(execute.Doer) execute.Doer
 	// before comes first under the lock; it may bring in what planning needs. nil is nothing.
 	before func(ctx context.Context, observed pod.Status) (changed bool, err error)
 	plan   func(pod.Status) (*planner.Plan, error)
@@ -76,7 +79,11 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 			return nil, err
 		}
 	}
-	err = r.execute(ctx, project, plan, c.beside)
+	var doer execute.Doer = project
+	if c.around != nil {
+		doer = c.around(doer)
+	}
+	err = r.execute(ctx, doer, plan, c.show)
 	if err != nil && c.remember {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
@@ -92,18 +99,17 @@ func (r runner) undo(ctx context.Context, project *engine.Project, before pod.St
 	return execute.Run(ctx, planner.Undo(before, now), project, 0, func(execute.Event) {})
 }
 
-// execute runs a plan and shows how it goes. An empty plan shows nothing.
-func (r runner) execute(ctx context.Context, project *engine.Project, plan *planner.Plan, beside bool) error {
+// execute runs a plan and shows how it goes, nil as the user chose. An empty plan shows nothing.
+func (r runner) execute(ctx context.Context, doer execute.Doer, plan *planner.Plan, show func(*planner.Plan) ui.Progress) error {
 	if plan.Empty() {
 		return nil
 	}
-	show := r.env.ui.Progress
-	if beside {
-		show = r.env.ui.Steps
+	if show == nil {
+		show = r.env.ui.Progress
 	}
 	progress := show(plan)
 	defer progress.Close()
-	return execute.Run(ctx, plan, project, max(0, r.env.global.parallel), progress.Event)
+	return execute.Run(ctx, plan, doer, max(0, r.env.global.parallel), progress.Event)
 }
 
 // simple carries out a change of services that were named, of a project that may have no file any more.

@@ -63,7 +63,12 @@ func (s *selection) options() planner.UpOptions {
 
 // bringUp carries out the plan that makes the pod what spec says.
 func (r runner) bringUp(ctx context.Context, spec pod.Spec, s *selection, quietPull bool) (*planner.Plan, error) {
-	return r.carryOut(ctx, change{
+	return r.carryOut(ctx, r.rise(spec, s, quietPull))
+}
+
+// rise is the change that makes the pod what spec says.
+func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
+	return change{
 		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			plan, err := s.needs(spec, observed)
@@ -79,5 +84,5 @@ func (r runner) bringUp(ctx context.Context, spec pod.Spec, s *selection, quietP
 			}
 			return plan, err
 		},
-	})
+	}
 }

@@ -89,25 +89,29 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		return err
 	}
 	defer e.Close()
-	if opt.waitTimeout > 0 {
-		var cancel context.CancelFunc
-		planning, cancel = context.WithTimeoutCause(planning, opt.waitTimeout, fmt.Errorf("timed out after %s of waiting", opt.waitTimeout))
-		defer cancel()
-	}
 	r := runner{env, e}
+	if !env.global.dryRun && !opt.detach && !opt.noStart {
+		// From here on signals mean another thing; one that came before has ended us.
+		stop()
+		var signal interrupted
+		if errors.As(context.Cause(planning), &signal) {
+			return signal
+		}
+		return newAttachment(opt, project, spec, begun).follow(ctx, r)
+	}
+	planning, cancel := opt.bounded(planning)
+	defer cancel()
 	plan, err := r.bringUp(planning, spec, &opt.selection, opt.quietPull)
-	if err != nil && !env.global.dryRun && !opt.detach && !opt.noStart {
-		return newAttachment(opt, project, spec, begun).abandon(ctx, r, err)
-	}
-	if err != nil || env.global.dryRun {
-		return err
-	}
-	if plan.Empty() && env.ui.Mode == "tty" {
+	if err == nil && !env.global.dryRun && plan.Empty() && env.ui.Mode == "tty" {
 		r.sayRunning(planning, spec, opt.services)
 	}
-	stop()
-	if opt.detach || opt.noStart {
-		return nil
+	return err
+}
+
+// bounded is ctx with the bound of --wait-timeout.
+func (o *upOptions) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.waitTimeout <= 0 {
+		return context.WithCancel(ctx)
 	}
-	return newAttachment(opt, project, spec, begun).follow(ctx, r)
+	return context.WithTimeoutCause(ctx, o.waitTimeout, fmt.Errorf("timed out after %s of waiting", o.waitTimeout))
 }
