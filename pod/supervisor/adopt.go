@@ -15,13 +15,20 @@ import (
 	"github.com/pcompose/pcompose/pod/lifecycle"
 )
 
+// adoption is the begin of a supervisor's life: it takes over what is there.
+type adoption struct {
+	*Supervisor
+	// kept are the files that the keeper holds.
+	kept map[string][]*os.File
+}
+
 // adopt takes over the containers that a dead supervisor has left, each from its run.json:
 //   - one that was being started may or may not run: it is removed and started again;
 //   - one that runs goes on, its output with the pipes that the keeper held;
 //   - one that ended meanwhile has its exit in the keeper's record, which watchExits reads next; where there is
 //     no record its exit code is unknown, and is not invented;
 //   - one that waited for its restart waits anew.
-func (s *Supervisor) adopt(ctx context.Context, kept map[string][]*os.File) {
+func (s *adoption) adopt(ctx context.Context) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "containers"))
 	if err != nil {
 		return // no container yet
@@ -34,25 +41,25 @@ func (s *Supervisor) adopt(ctx context.Context, kept map[string][]*os.File) {
 		if run, err := control.ReadRun(c.dir); err == nil {
 			c.run = run
 		}
-		s.resume(ctx, c, kept)
+		s.resume(ctx, c)
 	}
 }
 
-func (s *Supervisor) resume(ctx context.Context, c *container, kept map[string][]*os.File) {
+func (s *adoption) resume(ctx context.Context, c *container) {
 	run := &c.run.Run
 	switch {
 	case c.run.Launching:
-		discardKept(s.keeper, c.bundle.ID, kept)
+		discardKept(s.keeper, c.bundle.ID, s.kept)
 		s.launch(ctx, c)
 	case run.State == pod.StateRestarting:
 		s.carryOut(ctx, c, lifecycle.Arm{Timer: lifecycle.TimerRestart, In: c.run.Backoff})
 	case run.State == pod.StateRunning || run.State == pod.StatePaused:
-		c.output = adoptOutput(ctx, c.bundle, kept)
+		c.output = adoptOutput(ctx, c.bundle, s.kept)
 		if !runs(c.run) {
 			s.endedUnseen(ctx, c)
 			return
 		}
-		if !s.child(run.PID) {
+		if !child(run.PID) {
 			s.watchOrphan(ctx, c)
 		}
 		if c.run.Stopping { // its time has begun before: whoever asked, with another grace, asks again
@@ -66,7 +73,7 @@ func (s *Supervisor) resume(ctx context.Context, c *container, kept map[string][
 
 // child says whether a process is the keeper's, so that the keeper records its exit. Else the keeper that was
 // there before has been killed.
-func (s *Supervisor) child(pid int) bool {
+func child(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return true // it has just ended: the record decides
@@ -77,7 +84,7 @@ func (s *Supervisor) child(pid int) bool {
 
 // endedUnseen ends a container whose process is gone. The keeper records an exit before it reaps, so a
 // process that is gone has its record, unless the keeper died too.
-func (s *Supervisor) endedUnseen(ctx context.Context, c *container) {
+func (s *adoption) endedUnseen(ctx context.Context, c *container) {
 	for seq := uint64(0); ; {
 		seen, cancel := context.WithDeadline(ctx, time.Unix(1, 0)) // only what is recorded already
 		exit, err := s.keeper.Next(seen, seq)

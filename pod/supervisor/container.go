@@ -83,11 +83,11 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 	case lifecycle.Launch:
 		s.launch(ctx, c)
 	case lifecycle.Signal:
-		if err := s.signal(c, e.Name); err != nil {
+		if err := c.signal(e.Name); err != nil {
 			s.warn("%v", err)
 		}
 	case lifecycle.Arm:
-		s.disarm(c, e.Timer)
+		c.disarm(e.Timer)
 		var t *time.Timer
 		t = time.AfterFunc(e.In, func() {
 			s.post(ctx, func() {
@@ -99,7 +99,7 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 		})
 		c.timers[e.Timer] = t
 	case lifecycle.Disarm:
-		s.disarm(c, e.Timer)
+		c.disarm(e.Timer)
 		if e.Timer == lifecycle.TimerProbe && c.probing != nil {
 			c.probing()
 			c.probing = nil // the next run's first probe does not wait for this one's end
@@ -109,37 +109,16 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 	}
 }
 
-func (s *Supervisor) disarm(c *container, t lifecycle.Timer) {
+func (c *container) disarm(t lifecycle.Timer) {
 	if timer := c.timers[t]; timer != nil {
 		timer.Stop()
 		delete(c.timers, t)
 	}
 }
 
-// kill sends a user's signal. SIGKILL and the stop signal mean the end; any other may be part of its work.
-func (s *Supervisor) kill(ctx context.Context, c *container, name string) error {
-	sent, err := signalNumber(name)
-	if err != nil {
-		return err
-	}
-	stop := unix.SIGTERM
-	if c.bundle.Container.Stop.Signal != "" {
-		if stop, err = signalNumber(c.bundle.Container.Stop.Signal); err != nil {
-			return err
-		}
-	}
-	if err := s.signal(c, name); err != nil {
-		return err
-	}
-	if sent == unix.SIGKILL || sent == stop {
-		s.happen(ctx, c, lifecycle.Killed{})
-	}
-	return nil
-}
-
 // signal sends a signal to the container's first process; "" is its stop signal. Where the PID namespace is not the
 // container's own, the others end when the runtime deletes what is left of it: see end.
-func (s *Supervisor) signal(c *container, name string) error {
+func (c *container) signal(name string) error {
 	if name == "" {
 		name = c.bundle.Container.Stop.Signal
 	}
@@ -214,29 +193,4 @@ func exitCode(status unix.WaitStatus) int {
 		return 128 + int(status.Signal())
 	}
 	return status.ExitStatus()
-}
-
-// forget ends a container where it still runs, and removes what the supervisor holds of it. A start that was asked
-// for before, by a command that was killed since, finds it forgotten.
-func (s *Supervisor) forget(ctx context.Context, id string) error {
-	if err := s.do(ctx, func() { s.forgotten[id] = true }); err != nil {
-		return err
-	}
-	_, err := s.inContainer(ctx, id, func(c *container) error {
-		s.happen(ctx, c, lifecycle.Stop{})
-		return nil
-	}, stopped)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was never started
-	}
-	doErr := s.do(ctx, func() {
-		if c := s.containers[id]; c != nil {
-			for t := range c.timers {
-				s.disarm(c, t)
-			}
-			delete(s.containers, id)
-			s.changed(c)
-		}
-	})
-	return errors.Join(err, doErr)
 }

@@ -14,7 +14,7 @@ import (
 
 // exec runs a further process in a container, its output straight to the client's files: the supervisor does
 // not stand between them. Of a terminal the client gets the master.
-func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
+func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
 	p, err := s.beginExec(ctx, req, files)
 	if err != nil {
 		_ = conn.Send(control.Reply{Error: plain(err)}) // a client that has gone does not want it
@@ -39,7 +39,7 @@ func (s *Supervisor) exec(ctx context.Context, conn *control.Conn, req control.E
 	_ = conn.Send(reply) // as above
 }
 
-func (s *Supervisor) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
+func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
 	var running bool
 	var name string
 	var err error

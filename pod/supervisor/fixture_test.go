@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait for something that happens at once unless it is broken.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // fixture is a pod with a real keeper and a real supervisor.
 type fixture struct {
@@ -42,7 +42,7 @@ func newPod(t *testing.T) *fixture {
 		t.Skip("SKIPPED: needs root to make network namespaces")
 	}
 	f := &fixture{T: t, dir: t.TempDir()}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	f.ctx = ctx
 	program := filepath.Join(f.dir, "pct-runtime")
@@ -90,8 +90,15 @@ func (f *fixture) end() {
 	f.ctx = context.Background() // the test's own has ended
 	pid, alive := keeper.Find(f.dir)
 	if alive {
-		if reply := f.ask(control.Request{Shutdown: &struct{}{}}); reply.Error != "" {
-			f.Errorf("shutdown: %s", reply.Error)
+		for alive { // a supervisor that a test killed, or has shut down, does not answer
+			reply, err := f.try(control.Request{Shutdown: &struct{}{}})
+			if reply.Error != "" {
+				f.Errorf("shutdown: %s", reply.Error)
+			}
+			if err == nil {
+				break
+			}
+			_, alive = keeper.Find(f.dir)
 		}
 		f.gone(pid)
 	}
@@ -205,7 +212,9 @@ func (f *fixture) bundleArgv(c pod.Container, argv ...string) string {
 	id := newID()
 	dir := filepath.Join(f.dir, "containers", id)
 	f.must(os.MkdirAll(dir, 0o700))
-	text, err := json.Marshal(specs.Spec{Process: f.process(argv...)})
+	text, err := json.Marshal(specs.Spec{Process: f.process(argv...), Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{
+		{Type: specs.NetworkNamespace, Path: filepath.Join(f.dir, "cells", pod.DefaultCell)},
+	}}})
 	f.must(err)
 	f.must(os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600))
 	if c.Name == "" {
@@ -275,6 +284,7 @@ func find(reply control.Reply, id string) pod.Run {
 // until watches until a container's run is as wanted, across supervisors.
 func (f *fixture) until(id string, wanted func(pod.Run) bool) pod.Run {
 	f.Helper()
+	var last pod.Run
 	for f.ctx.Err() == nil {
 		conn, err := control.Dial(f.ctx, f.dir)
 		f.must(err)
@@ -285,16 +295,16 @@ func (f *fixture) until(id string, wanted func(pod.Run) bool) pod.Run {
 			if _, err := conn.Receive(&reply); err != nil {
 				break
 			}
-			if run := find(reply, id); wanted(run) {
+			if last = find(reply, id); wanted(last) {
 				stop()
 				conn.Close()
-				return run
+				return last
 			}
 		}
 		stop()
 		conn.Close()
 	}
-	f.Fatalf("it does not come so far: %+v", f.run(id))
+	f.Fatalf("it does not come so far: %+v", last)
 	return pod.Run{}
 }
 

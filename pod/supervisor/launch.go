@@ -28,11 +28,11 @@ type launched struct {
 
 // launch starts the container's process beside the loop, and reports Started or StartFailed.
 func (s *Supervisor) launch(ctx context.Context, c *container) {
-	broken, b := s.broken, c.bundle // the loop's, which an update changes
+	broken, b := s.network.broken, c.bundle // the loop's, which an update changes
 	go func() {
 		l, err := launched{}, broken
 		if err == nil {
-			l, err = s.start(ctx, b)
+			l, err = (&starter{s.keeper, s.runtime, s.bundleDir(b.ID)}).start(ctx, b)
 		}
 		s.post(ctx, func() {
 			if err != nil {
@@ -49,8 +49,15 @@ func (s *Supervisor) launch(ctx context.Context, c *container) {
 	}()
 }
 
+// starter starts one container's process.
+type starter struct {
+	keeper  *keeper.Client
+	runtime runtime.Runtime
+	dir     string
+}
+
 // start creates and starts a container. On failure nothing of it is left but its bundle.
-func (s *Supervisor) start(ctx context.Context, b control.Bundle) (l launched, err error) {
+func (s *starter) start(ctx context.Context, b control.Bundle) (l launched, err error) {
 	id := b.ID
 	out, err := newOutput(s.keeper, b)
 	if err != nil {
@@ -81,9 +88,9 @@ func (s *Supervisor) start(ctx context.Context, b control.Bundle) (l launched, e
 }
 
 // create makes the container; a name that an interrupted start took is freed once.
-func (s *Supervisor) create(ctx context.Context, b control.Bundle, out *output) (runtime.Created, error) {
+func (s *starter) create(ctx context.Context, b control.Bundle, out *output) (runtime.Created, error) {
 	o := runtime.CreateOptions{
-		ID: b.ID, Bundle: s.bundleDir(b.ID), PIDFile: filepath.Join(s.bundleDir(b.ID), "pid"),
+		ID: b.ID, Bundle: s.dir, PIDFile: filepath.Join(s.dir, "pid"),
 		Stdin: out.stdin, Stdout: out.stdout, Stderr: out.stderr, TTY: b.Container.TTY, Filter: b.Filter,
 	}
 	created, err := s.runtime.Create(ctx, o)

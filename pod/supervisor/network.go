@@ -10,13 +10,25 @@ import (
 	"strings"
 
 	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
-// openSandbox makes the pod's network, or takes over what the keeper holds of it.
-func (s *Supervisor) openSandbox(ctx context.Context, kept map[string][]*os.File) {
-	config := sandbox.Config{ID: s.pod.ID, Name: s.pod.Name, Cells: s.pod.Cells, LockFile: s.pod.LockFile}
+// network is the pod's network and what the keeper holds of it. Past its opening it is the loop's alone.
+type network struct {
+	dir    string
+	pod    control.Pod
+	keeper *keeper.Client
+	// sandbox is nil where it could not be made, and after the end; broken then says why, and every start fails
+	// with it.
+	sandbox *sandbox.Sandbox
+	broken  error
+}
+
+// open makes the pod's network, or takes over what the keeper holds of it.
+func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
+	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, Cells: n.pod.Cells, LockFile: n.pod.LockFile}
 	files := map[string]*os.File{}
 	for key, f := range kept {
 		if strings.HasPrefix(key, "netns/") || strings.HasPrefix(key, "listen/") {
@@ -24,22 +36,22 @@ func (s *Supervisor) openSandbox(ctx context.Context, kept map[string][]*os.File
 		}
 	}
 	if len(files) > 0 {
-		s.sandbox, s.broken = sandbox.Adopt(ctx, config, files)
+		n.sandbox, n.broken = sandbox.Adopt(ctx, config, files)
 	} else {
-		s.sandbox, s.broken = sandbox.Create(ctx, config)
+		n.sandbox, n.broken = sandbox.Create(ctx, config)
 	}
-	if s.broken == nil {
-		s.broken = errors.Join(s.keepSandbox(), s.linkCells())
+	if n.broken == nil {
+		n.broken = errors.Join(n.keep(), n.link())
 	}
 }
 
-// keepSandbox gives the keeper what it does not hold yet of the sandbox, and takes back what is no more.
-func (s *Supervisor) keepSandbox() error {
-	files, err := s.sandbox.Files()
+// keep gives the keeper what it does not hold yet of the sandbox, and takes back what is no more.
+func (n *network) keep() error {
+	files, err := n.sandbox.Files()
 	if err != nil {
 		return err
 	}
-	kept, err := s.keeper.List()
+	kept, err := n.keeper.List()
 	if err != nil {
 		return err
 	}
@@ -48,12 +60,12 @@ func (s *Supervisor) keepSandbox() error {
 			f.Close()
 		}
 		if strings.HasPrefix(key, "listen/") && files[key] == nil {
-			err = errors.Join(err, s.keeper.Drop(key))
+			err = errors.Join(err, n.keeper.Drop(key))
 		}
 	}
 	for key, f := range files {
 		if kept[key] == nil {
-			_, putErr := s.keeper.Put(key, f)
+			_, putErr := n.keeper.Put(key, f)
 			err = errors.Join(err, putErr)
 		}
 		f.Close()
@@ -61,23 +73,23 @@ func (s *Supervisor) keepSandbox() error {
 	return err
 }
 
-// linkCells points the stable paths of the cells' namespaces at the keeper's files.
-func (s *Supervisor) linkCells() error {
-	keeperPID, _ := keeper.Find(s.dir)
-	if err := os.MkdirAll(filepath.Join(s.dir, "cells"), 0o700); err != nil {
+// link points the stable paths of the cells' namespaces at the keeper's files.
+func (n *network) link() error {
+	keeperPID, _ := keeper.Find(n.dir)
+	if err := os.MkdirAll(filepath.Join(n.dir, "cells"), 0o700); err != nil {
 		return err
 	}
-	for _, cell := range s.pod.Cells {
-		f, err := os.Open(s.sandbox.NamespacePath(cell.Name))
+	for _, cell := range n.pod.Cells {
+		f, err := os.Open(n.sandbox.NamespacePath(cell.Name))
 		if err != nil {
 			return err
 		}
-		numbers, err := s.keeper.Put("netns/"+cell.Name, f)
+		numbers, err := n.keeper.Put("netns/"+cell.Name, f)
 		f.Close()
 		if err != nil {
 			return err
 		}
-		link := filepath.Join(s.dir, "cells", cell.Name)
+		link := filepath.Join(n.dir, "cells", cell.Name)
 		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -89,13 +101,24 @@ func (s *Supervisor) linkCells() error {
 }
 
 // publish makes exactly these ports published.
-func (s *Supervisor) publish(ports []pod.Port) ([]pod.Port, error) {
-	if s.broken != nil {
-		return nil, s.broken
+func (n *network) publish(ports []pod.Port) ([]pod.Port, error) {
+	if n.broken != nil {
+		return nil, n.broken
 	}
-	bound, err := s.sandbox.Publish(ports)
+	bound, err := n.sandbox.Publish(ports)
 	if err != nil {
 		return nil, err
 	}
-	return bound, s.keepSandbox()
+	return bound, n.keep()
+}
+
+// close takes the network down; nothing starts afterwards.
+func (n *network) close() error {
+	if n.sandbox != nil {
+		if err := n.sandbox.Close(); err != nil {
+			return err
+		}
+	}
+	n.sandbox, n.broken = nil, errShutdown
+	return nil
 }

@@ -18,8 +18,8 @@ import (
 // Containers outlive their keeper: they hold the pod's network namespace and the read ends of their own pipes.
 // The next keeper has nothing of theirs, so the supervisor takes it from them.
 
-// orphanFiles are the files that the keeper would hold of containers which run and are not its children.
-func (s *Supervisor) orphanFiles(kept map[string][]*os.File) {
+// takeOrphans adds to kept what the keeper would hold of containers which run and are not its children.
+func (s *adoption) takeOrphans() {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "containers"))
 	if err != nil {
 		return
@@ -33,7 +33,7 @@ func (s *Supervisor) orphanFiles(kept map[string][]*os.File) {
 		if err != nil {
 			continue
 		}
-		s.takeFrom(kept, run.Run.PID, map[string]string{
+		s.takeFrom(run.Run.PID, map[string]string{
 			"netns/" + b.Container.Cell: "ns/net", outKey(b.ID): "fd/1", errKey(b.ID): "fd/2",
 		})
 	}
@@ -41,9 +41,9 @@ func (s *Supervisor) orphanFiles(kept map[string][]*os.File) {
 
 // takeFrom opens files of a process that kept lacks. Opening a pipe's end through /proc gives the other end too
 // (proc(5)): what the container writes can be read again.
-func (s *Supervisor) takeFrom(kept map[string][]*os.File, pid int, paths map[string]string) {
+func (s *adoption) takeFrom(pid int, paths map[string]string) {
 	for key, path := range paths {
-		if kept[key] != nil {
+		if s.kept[key] != nil {
 			continue
 		}
 		path = fmt.Sprintf("/proc/%d/%s", pid, path)
@@ -58,7 +58,7 @@ func (s *Supervisor) takeFrom(kept map[string][]*os.File, pid int, paths map[str
 		if _, err := s.keeper.Put(key, f); err != nil {
 			s.warn("cannot keep %s: %v", key, err)
 		}
-		kept[key] = []*os.File{f}
+		s.kept[key] = []*os.File{f}
 	}
 }
 
@@ -107,18 +107,33 @@ const (
 	pidfdInfoExit = 1 << 3     // Linux 6.15
 )
 
-// exitOf is the exit code of a process that has ended, from its pidfd; unknown before Linux 6.15. Whoever reaps
-// the process may do it a moment after poll(2) has reported its end, so the wait for that is bounded.
+// exitOf is the exit code of a process that has ended, from its pidfd; unknown before Linux 6.15.
 func exitOf(fd int) int {
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		info := pidfdInfo{mask: pidfdInfoExit}
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
-		switch {
-		case errno == 0 && info.mask&pidfdInfoExit != 0:
-			return exitCode(unix.WaitStatus(uint32(info.exit)))
-		case errno == unix.ENOTTY || errno == unix.EINVAL:
-			return pod.UnknownExit
-		}
+	info, err := exitInfo(fd)
+	if err == nil && info.mask&pidfdInfoExit == 0 {
+		// It is told once whoever is the parent has reaped the process, which the pidfd reports as a hang-up. A
+		// parent that never does must not hold up the container's end.
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, reapWithin)
+		info, err = exitInfo(fd)
 	}
-	return pod.UnknownExit
+	if err != nil || info.mask&pidfdInfoExit == 0 {
+		return pod.UnknownExit
+	}
+	return exitCode(unix.WaitStatus(uint32(info.exit)))
+}
+
+// reapWithin is how long the parent of a process that has ended has to reap it, in milliseconds.
+const reapWithin = 10_000
+
+// exitInfo asks for the exit code of a pidfd's process. ESRCH says the same as an answer without it: not reaped yet.
+func exitInfo(fd int) (pidfdInfo, error) {
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	switch errno {
+	case 0:
+		return info, nil
+	case unix.ESRCH:
+		return pidfdInfo{}, nil
+	}
+	return info, errno
 }

@@ -30,7 +30,7 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
-		p.ExitCode, p.Output = s.runProbe(probing, b)
+		p.ExitCode, p.Output = runProbe(probing, s.runtime, b)
 		p.Took = time.Since(p.At)
 		if probing.Err() == context.DeadlineExceeded {
 			p.ExitCode, p.Output = -1, fmt.Sprintf("health check took longer than %s\n", timeout)+p.Output
@@ -58,13 +58,13 @@ func there(r *os.File, limit int) string {
 	return string(b[:max(n, 0)])
 }
 
-func (s *Supervisor) runProbe(ctx context.Context, b control.Bundle) (code int, output string) {
+func runProbe(ctx context.Context, rt runtime.Runtime, b control.Bundle) (code int, output string) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return -1, err.Error()
 	}
 	defer r.Close()
-	p, err := s.runtime.Exec(ctx, runtime.ExecOptions{ID: b.ID, Process: b.Probe, Stdout: w, Stderr: w})
+	p, err := rt.Exec(ctx, runtime.ExecOptions{ID: b.ID, Process: b.Probe, Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
 		return -1, err.Error()

@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"strconv"
 	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
@@ -87,7 +89,7 @@ func (p *program) create() (int, error) {
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Env, c.Dir = spec.Process.Env, "/"
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := c.Start(); err != nil {
+	if err := inside(spec.Linux.Namespaces[0].Path, c.Start); err != nil {
 		return 0, err
 	}
 	start, err := keeper.StartTime(c.Process.Pid)
@@ -99,6 +101,20 @@ func (p *program) create() (int, error) {
 		os.WriteFile(filepath.Join(p.dir, "pid"), fmt.Appendf(nil, "%s %d", pid, start), 0o600),
 		os.WriteFile(p.options["--pid-file"], []byte(pid), 0o600),
 	)
+}
+
+// inside does something in a network namespace: a child that is started there lives there, and keeps it alive.
+func inside(netns string, do func() error) error {
+	goruntime.LockOSThread() // for good: this process is about to end
+	f, err := os.Open(netns)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	return do()
 }
 
 func (p *program) start() (int, error) {

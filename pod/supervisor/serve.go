@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -13,11 +14,16 @@ import (
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/lifecycle"
+	"golang.org/x/sys/unix"
 )
+
+// server answers requests. It runs beside the loop, in a goroutine for each connection, and does through the loop
+// what touches containers.
+type server struct{ *Supervisor }
 
 // serve answers on the control socket until ctx ends. Shutdown ends it through cancel, and so does a socket that
 // takes no more connections, for want of descriptors say: the next supervisor starts afresh.
-func (s *Supervisor) serve(ctx context.Context, l *net.UnixListener, cancel context.CancelCauseFunc) {
+func (s *server) serve(ctx context.Context, l *net.UnixListener, cancel context.CancelCauseFunc) {
 	context.AfterFunc(ctx, func() { l.Close() })
 	for {
 		conn, err := control.Accept(l)
@@ -42,7 +48,7 @@ func (s *Supervisor) serve(ctx context.Context, l *net.UnixListener, cancel cont
 }
 
 // answer does what one request asks for and replies. Its error is the request's, sent already.
-func (s *Supervisor) answer(ctx context.Context, conn *control.Conn, req control.Request, files []*os.File) error {
+func (s *server) answer(ctx context.Context, conn *control.Conn, req control.Request, files []*os.File) error {
 	defer func() {
 		for _, f := range files {
 			f.Close()
@@ -57,6 +63,9 @@ func (s *Supervisor) answer(ctx context.Context, conn *control.Conn, req control
 		return nil
 	}
 	reply, err := s.reply(ctx, req)
+	if errors.Is(err, errShutdown) {
+		return err // the connection's end says it better: whoever asks again learns that the pod is down
+	}
 	if err != nil {
 		reply.Error = plain(err)
 	}
@@ -64,7 +73,7 @@ func (s *Supervisor) answer(ctx context.Context, conn *control.Conn, req control
 	return err
 }
 
-func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Reply, error) {
+func (s *server) reply(ctx context.Context, req control.Request) (control.Reply, error) {
 	switch {
 	case req.Status != nil:
 		return s.status(ctx)
@@ -86,7 +95,7 @@ func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Re
 	case req.Publish != nil:
 		var reply control.Reply
 		var err error
-		doErr := s.do(ctx, func() { reply.Ports, err = s.publish(req.Publish.Ports) })
+		doErr := s.do(ctx, func() { reply.Ports, err = s.network.publish(req.Publish.Ports) })
 		return reply, errors.Join(doErr, err)
 	case req.Shutdown != nil:
 		return control.Reply{}, s.shutdown(ctx)
@@ -98,7 +107,7 @@ func (s *Supervisor) reply(ctx context.Context, req control.Request) (control.Re
 type condition func(c *container) (reached bool, err error)
 
 // inContainer does something to a container in the loop and replies when the condition is reached; nil at once.
-func (s *Supervisor) inContainer(ctx context.Context, id string, act func(*container) error, until condition) (control.Reply, error) {
+func (s *server) inContainer(ctx context.Context, id string, act func(*container) error, until condition) (control.Reply, error) {
 	type outcome struct {
 		reply control.Reply
 		err   error
@@ -150,7 +159,7 @@ func stopped(c *container) (bool, error) {
 
 // startAndWait starts a container and replies when its process runs, or could not be started. One that has
 // ended by then was started all the same.
-func (s *Supervisor) startAndWait(ctx context.Context, id string) (control.Reply, error) {
+func (s *server) startAndWait(ctx context.Context, id string) (control.Reply, error) {
 	return s.inContainer(ctx, id, func(c *container) error {
 		if s.forgotten[id] {
 			return fmt.Errorf("cannot start container %q: it is being removed", c.bundle.Container.Name)
@@ -168,7 +177,7 @@ func (s *Supervisor) startAndWait(ctx context.Context, id string) (control.Reply
 	})
 }
 
-func (s *Supervisor) wait(ctx context.Context, w control.Wait) (control.Reply, error) {
+func (s *server) wait(ctx context.Context, w control.Wait) (control.Reply, error) {
 	return s.inContainer(ctx, w.ID, nil, func(c *container) (bool, error) {
 		if w.Until == "" {
 			return !c.run.Launching && !c.run.Run.State.Alive() && c.run.Run.State != pod.StateCreated, nil
@@ -178,7 +187,7 @@ func (s *Supervisor) wait(ctx context.Context, w control.Wait) (control.Reply, e
 }
 
 // update takes over what is new of a container. A new health check starts with its next probe.
-func (s *Supervisor) update(c *container, to pod.Container) error {
+func (s *server) update(c *container, to pod.Container) error {
 	b := c.bundle
 	b.Container = to
 	if err := control.WriteBundle(c.dir, b); err != nil {
@@ -189,7 +198,7 @@ func (s *Supervisor) update(c *container, to pod.Container) error {
 }
 
 // status is what is known of every container.
-func (s *Supervisor) status(ctx context.Context) (reply control.Reply, err error) {
+func (s *server) status(ctx context.Context) (reply control.Reply, err error) {
 	err = s.do(ctx, func() { reply = s.snapshot() })
 	return reply, err
 }
@@ -204,9 +213,9 @@ func (s *Supervisor) snapshot() control.Reply {
 		reply.Containers = append(reply.Containers, control.Container{ID: id, Run: run})
 	}
 	reply.PID = os.Getpid()
-	if s.sandbox != nil {
-		reply.Ports = s.sandbox.Published()
-		reply.Gateway = s.sandbox.Gateway().String()
+	if s.network.sandbox != nil {
+		reply.Ports = s.network.sandbox.Published()
+		reply.Gateway = s.network.sandbox.Gateway().String()
 	}
 	return reply
 }
@@ -221,7 +230,7 @@ func (w *watcher) poke() {
 	}
 }
 
-func (s *Supervisor) watch(ctx context.Context, conn *control.Conn) {
+func (s *server) watch(ctx context.Context, conn *control.Conn) {
 	w := &watcher{wake: make(chan struct{}, 1)}
 	w.poke()
 	if s.do(ctx, func() { s.watchers[w] = struct{}{} }) != nil {
@@ -251,7 +260,7 @@ func (s *Supervisor) watch(ctx context.Context, conn *control.Conn) {
 
 // shutdown ends every container that is left and takes the network down. The process ends when the reply is on
 // its way.
-func (s *Supervisor) shutdown(ctx context.Context) error {
+func (s *server) shutdown(ctx context.Context) error {
 	var left []string
 	if err := s.do(ctx, func() { left = slices.Collect(maps.Keys(s.containers)) }); err != nil {
 		return err
@@ -261,12 +270,55 @@ func (s *Supervisor) shutdown(ctx context.Context) error {
 		err = errors.Join(err, s.forget(ctx, id))
 	}
 	doErr := s.do(ctx, func() {
-		if s.sandbox != nil && err == nil {
-			err = s.sandbox.Close()
-		}
 		if err == nil {
-			s.sandbox, s.broken = nil, errShutdown
+			err = s.network.close()
 		}
 	})
 	return errors.Join(doErr, err)
+}
+
+// kill sends a user's signal. SIGKILL and the stop signal mean the end; any other may be part of its work.
+func (s *server) kill(ctx context.Context, c *container, name string) error {
+	sent, err := signalNumber(name)
+	if err != nil {
+		return err
+	}
+	stop := unix.SIGTERM
+	if c.bundle.Container.Stop.Signal != "" {
+		if stop, err = signalNumber(c.bundle.Container.Stop.Signal); err != nil {
+			return err
+		}
+	}
+	if err := c.signal(name); err != nil {
+		return err
+	}
+	if sent == unix.SIGKILL || sent == stop {
+		s.happen(ctx, c, lifecycle.Killed{})
+	}
+	return nil
+}
+
+// forget ends a container where it still runs, and removes what the supervisor holds of it. A start that was asked
+// for before, by a command that was killed since, finds it forgotten.
+func (s *server) forget(ctx context.Context, id string) error {
+	if err := s.do(ctx, func() { s.forgotten[id] = true }); err != nil {
+		return err
+	}
+	_, err := s.inContainer(ctx, id, func(c *container) error {
+		s.happen(ctx, c, lifecycle.Stop{})
+		return nil
+	}, stopped)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was never started
+	}
+	doErr := s.do(ctx, func() {
+		if c := s.containers[id]; c != nil {
+			for t := range c.timers {
+				c.disarm(t)
+			}
+			delete(s.containers, id)
+			s.changed(c)
+		}
+	})
+	return errors.Join(err, doErr)
 }

@@ -174,7 +174,8 @@ func TestShutdown(t *testing.T) {
 	ids := []string{f.start(pod.Container{}, deaf), f.start(pod.Container{Restart: pod.Restart{Policy: pod.RestartAlways}}, "exit 1")}
 	ids = append(ids, f.bundle(pod.Container{}, "exit 0"))
 	ended := f.later(wait(ids[2], "")) // of one that never runs
-	f.until(ids[2], func(r pod.Run) bool { return r.State == pod.StateCreated })
+	for f.run(ids[2]).State != pod.StateCreated {
+	}
 	if reply := f.want(control.Request{Shutdown: &struct{}{}}); reply.Error != "" {
 		t.Error(reply.Error)
 	}

@@ -22,18 +22,14 @@ import (
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
-	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
 // Supervisor is one pod's.
 type Supervisor struct {
 	dir     string
-	pod     control.Pod
 	keeper  *keeper.Client
 	runtime runtime.Runtime
-	// sandbox is nil where it could not be made; broken then says why, and every start fails with it.
-	sandbox *sandbox.Sandbox
-	broken  error
+	network *network
 
 	// mail is what the loop runs; the fields below are the loop's alone.
 	mail       chan func()
@@ -74,7 +70,7 @@ func open(dir string) (*Supervisor, error) {
 		return nil, err
 	}
 	return &Supervisor{
-		dir: dir, pod: p, keeper: k, runtime: rt,
+		dir: dir, keeper: k, runtime: rt, network: &network{dir: dir, pod: p, keeper: k},
 		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
 		strays: map[int]keeper.Exit{}, forgotten: map[string]bool{},
 	}, nil
@@ -88,14 +84,15 @@ func (s *Supervisor) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := s.listen(kept["control"])
+	listener, err := listen(kept["control"])
 	if err != nil {
 		return err
 	}
-	s.orphanFiles(kept)
-	s.openSandbox(ctx, kept)
-	s.adopt(ctx, kept)
-	go s.serve(ctx, listener, cancel)
+	found := &adoption{s, kept}
+	found.takeOrphans()
+	s.network.open(ctx, kept)
+	found.adopt(ctx)
+	go (&server{s}).serve(ctx, listener, cancel)
 	go s.watchExits(ctx, cancel)
 	idle := time.NewTimer(idleAfter)
 	for {
@@ -142,7 +139,7 @@ func (s *Supervisor) post(ctx context.Context, f func()) {
 
 // listen is the control socket: the one that the keeper holds, so that connections wait in its queue while no
 // supervisor lives.
-func (s *Supervisor) listen(kept []*os.File) (*net.UnixListener, error) {
+func listen(kept []*os.File) (*net.UnixListener, error) {
 	if len(kept) != 1 {
 		return nil, errors.New("the keeper holds no control socket")
 	}
