@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -37,7 +38,10 @@ func (e *Engine) filter(spec *specs.Spec) (string, error) {
 	sum := sha256.Sum256(fmt.Appendf(profile, "%s %d %s", program, info.Size(), info.ModTime()))
 	path := filepath.Join(e.cfg.Root, "filters", hex.EncodeToString(sum[:16])+".bpf")
 	compiled, err := os.ReadFile(path)
-	if err != nil || len(compiled) == 0 {
+	if err == nil && !isFilter(compiled) {
+		err = os.Remove(path) // as a power cut left it; the supervisor keeps a good one only where there is none
+	}
+	if err != nil || !isFilter(compiled) {
 		return path, nil // crun compiles it, and the supervisor keeps what comes out
 	}
 	spec.Annotations = maps.Clone(spec.Annotations)
@@ -46,4 +50,14 @@ func (e *Engine) filter(spec *specs.Spec) (string, error) {
 	}
 	spec.Annotations[runtime.FilterAnnotation] = base64.StdEncoding.EncodeToString(compiled)
 	return path, nil
+}
+
+// isFilter says whether bytes look like a whole program: instructions of 8 bytes, at most BPF_MAXINSNS, the last of which
+// returns (struct sock_filter, linux/filter.h). The kernel refuses others, and the container would never start.
+func isFilter(b []byte) bool {
+	const size, most, ret = 8, 4096, 0x06
+	if len(b) == 0 || len(b)%size != 0 || len(b)/size > most {
+		return false
+	}
+	return binary.NativeEndian.Uint16(b[len(b)-size:])&0x07 == ret
 }
