@@ -333,7 +333,7 @@ func TestTagRemovePrune(t *testing.T) {
 	if got, err := store.Prune(false); err != nil || !slices.Equal(got.Deleted, []string{id}) || got.Freed < 64<<10 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := store.Remove("web:1", false); !errors.Is(err, ErrNotFound) {
+	if _, err := store.Remove("web:1", false); !errors.Is(err, ErrNotFound) || err.Error() != `cannot remove image "web:1": no such image` {
 		t.Errorf("%v", err)
 	}
 }

@@ -24,7 +24,7 @@ type Removed struct {
 func (s *Store) Tag(ref, name string) error {
 	img, err := s.find(ref)
 	if err != nil {
-		return fmt.Errorf("cannot tag: %w", err)
+		return cannot("tag", ref, err)
 	}
 	full := hub(name)
 	if full == nil {
@@ -45,7 +45,7 @@ func (s *Store) Tag(ref, name string) error {
 func (s *Store) Remove(ref string, force bool) (Removed, error) {
 	img, err := s.find(ref)
 	if err != nil {
-		return Removed{}, fmt.Errorf("cannot remove: %w", err)
+		return Removed{}, cannot("remove", ref, err)
 	}
 	names := img.Names
 	if named := nameMeant(&s.sys, ref, img); named != "" {
@@ -60,7 +60,7 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 	}
 	if used := users[img.ID]; last && len(used) > 0 {
 		if !force {
-			return Removed{}, fmt.Errorf("cannot remove image %q: container \"%s\" uses it", ref, strings.Join(used, `", "`))
+			return Removed{}, fmt.Errorf("cannot remove image %q: %s", ref, inUse(used))
 		}
 		last = false
 	}
@@ -71,6 +71,22 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 		return Removed{}, fmt.Errorf("cannot remove image %q: %w", ref, err)
 	}
 	return Removed{Untagged: names}, nil
+}
+
+// cannot is the error of a lookup: one that found nothing named the image, which is not said twice.
+func cannot(verb, ref string, err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("cannot %s image %q: %w", verb, ref, ErrNotFound)
+	}
+	return fmt.Errorf("cannot %s: %w", verb, err)
+}
+
+// inUse says which containers use something.
+func inUse(containers []string) string {
+	if len(containers) == 1 {
+		return fmt.Sprintf("container %q uses it", containers[0])
+	}
+	return fmt.Sprintf(`containers "%s" use it`, strings.Join(containers, `", "`))
 }
 
 // nameMeant is the image's name that a reference found it by, "" when that was its ID or a digest.

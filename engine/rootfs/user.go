@@ -19,6 +19,16 @@ type Identity struct {
 	Home string
 }
 
+// ErrNoUser is what errors are about a user or a group that the image does not have.
+var ErrNoUser = errors.New("no such user")
+
+// errNoUser says which.
+type errNoUser struct{ text string }
+
+func (e errNoUser) Error() string { return e.text }
+
+func (errNoUser) Is(target error) bool { return target == ErrNoUser }
+
 // User resolves a user as an image or a Compose file names it ("", uid, name, uid:gid, name:group) and additional
 // groups, by the account files inside a mounted root. "" is root. Numbers need no account; names do.
 func User(root, spec string, groups []string) (Identity, error) {
@@ -35,9 +45,9 @@ func User(root, spec string, groups []string) (Identity, error) {
 	name, groupName, _ := strings.Cut(spec, ":")
 	switch {
 	case errors.Is(err, user.ErrNoPasswdEntries):
-		return Identity{}, fmt.Errorf("no user %q in the image's /etc/passwd", name)
+		return Identity{}, errNoUser{fmt.Sprintf("no user %q in the image's /etc/passwd", name)}
 	case errors.Is(err, user.ErrNoGroupEntries):
-		return Identity{}, fmt.Errorf("no group %q in the image's /etc/group", groupName)
+		return Identity{}, errNoUser{fmt.Sprintf("no group %q in the image's /etc/group", groupName)}
 	case err != nil:
 		return Identity{}, fmt.Errorf("user %q is not valid: %w", spec, err)
 	}

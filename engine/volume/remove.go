@@ -17,7 +17,11 @@ func (s *Store) Remove(name string, users []string) error {
 		return err
 	}
 	if len(users) > 0 {
-		return fmt.Errorf("cannot remove volume %q: container \"%s\" uses it", name, strings.Join(users, `", "`))
+		who := fmt.Sprintf("container %q uses it", users[0])
+		if len(users) > 1 {
+			who = fmt.Sprintf(`containers "%s" use it`, strings.Join(users, `", "`))
+		}
+		return fmt.Errorf("cannot remove volume %q: %s", name, who)
 	}
 	if err := s.remove(name); err != nil {
 		return fmt.Errorf("cannot remove volume %q: %w", name, err)

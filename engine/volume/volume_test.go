@@ -120,7 +120,7 @@ func TestRemoveAndPrune(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		s.Create(pod.Volume{Name: name})
 	}
-	if err := s.Remove("a", []string{"web-1", "web-2"}); err == nil || err.Error() != `cannot remove volume "a": container "web-1", "web-2" uses it` {
+	if err := s.Remove("a", []string{"web-1", "web-2"}); err == nil || err.Error() != `cannot remove volume "a": containers "web-1", "web-2" use it` {
 		t.Error(err)
 	}
 	removed, err := s.Prune(func(v Volume) bool { return v.Name == "b" })

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/rootfs"
 )
 
 type execOptions struct {
@@ -69,6 +70,9 @@ func runExec(ctx context.Context, env *Env, opt *execOptions) error {
 		exec.Stdin = null
 	}
 	code, err := e.Project(t.name).Exec(ctx, c.Name, exec)
+	if errors.Is(err, rootfs.ErrNoUser) {
+		code = 126 // as docker has it
+	}
 	if code != 0 {
 		return exit{code, err} // a command that cannot be run has a code too: 126, 127
 	}

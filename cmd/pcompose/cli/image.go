@@ -115,7 +115,7 @@ func newImageInspect(env *Env, run action[inspectOptions]) *cobra.Command {
 	opt := &inspectOptions{}
 	cmd := command(env, "inspect IMAGE...", "Show all there is to know of images", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.format, "format", "f", "json", "Format: json, or a Go template")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("IMAGE...")
 	return cmd
 }
 

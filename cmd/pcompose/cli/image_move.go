@@ -27,7 +27,7 @@ func newImagePull(env *Env, run action[imagePullOptions]) *cobra.Command {
 	cmd := command(env, "pull IMAGE...", "Pull images", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVar(&opt.platform, "platform", "", "Platform, os/architecture[/variant]")
 	cmd.Flags().BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("IMAGE...")
 	return cmd
 }
 
@@ -90,7 +90,7 @@ func newImageSave(env *Env, run action[imageSaveOptions]) *cobra.Command {
 	cmd := command(env, "save IMAGE...", "Save images to an archive", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.output, "output", "o", "", "File to write (default: standard output)")
 	cmd.Flags().StringVar(&opt.format, "format", image.DockerArchive, "Format: docker-archive, oci-archive")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("IMAGE...")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ func newImageRm(env *Env, run action[imageRmOptions]) *cobra.Command {
 	opt := &imageRmOptions{}
 	cmd := command(env, "rm IMAGE...", "Remove images", &opt.args, bind(env, opt, run))
 	cmd.Flags().BoolVarP(&opt.force, "force", "f", false, "Take all names of an ID, and names of images in use")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("IMAGE...")
 	return cmd
 }
 
@@ -52,7 +52,7 @@ type imageTagOptions struct{ args []string }
 func newImageTag(env *Env, run action[imageTagOptions]) *cobra.Command {
 	opt := &imageTagOptions{}
 	cmd := command(env, "tag IMAGE NAME", "Give an image a further name", &opt.args, bind(env, opt, run))
-	cmd.Args = cobra.ExactArgs(2)
+	cmd.Args = takes("IMAGE", "NAME")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,8 @@ func runKill(ctx context.Context, env *Env, opt *killOptions) error {
 	})
 }
 
-// signalName is a signal as SIGTERM, given as SIGTERM, term or 15. Real-time signals have numbers only.
+// signalName is a signal as SIGTERM, given as SIGTERM, term or 15. Real-time signals count from an end, as SIGRTMIN+3:
+// see signal(7).
 func signalName(s string) (string, error) {
 	if n, err := strconv.Atoi(s); err == nil && n > 0 && n < 65 {
 		if name := unix.SignalName(unix.Signal(n)); name != "" {
@@ -44,6 +46,9 @@ func signalName(s string) (string, error) {
 		return s, nil
 	}
 	name := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if end := regexp.MustCompile(`^SIGRT(MIN(\+([12]?\d|30))?|MAX(-([12]?\d|30))?)$`); end.MatchString(name) {
+		return name, nil
+	}
 	if unix.SignalNum(name) == 0 {
 		return "", fmt.Errorf("--signal: no signal is called %q", s)
 	}

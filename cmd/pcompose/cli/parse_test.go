@@ -91,6 +91,9 @@ func TestParseUpRefuses(t *testing.T) {
 		"--scale web":                                            "SERVICE=NUM",
 		"-t soon":                                                "seconds",
 		"--detatch":                                              "did you mean --detach?",
+		"--wait-timeout x":                                       `--wait-timeout: "x" is not a number`,
+		"--wait-timeout 99999999999999999999":                    "is out of range",
+		"-d=x":                                                   `--detach: "x" is not true or false`,
 		"-p name":                                                "stands in front of the command",
 	} {
 		env, _ := testEnv(nil)
@@ -211,13 +214,15 @@ func TestParseRest(t *testing.T) {
 }
 
 func TestSignalName(t *testing.T) {
-	for given, want := range map[string]string{"SIGTERM": "SIGTERM", "term": "SIGTERM", "15": "SIGTERM", "9": "SIGKILL", "35": "35"} {
+	for given, want := range map[string]string{"SIGTERM": "SIGTERM", "term": "SIGTERM", "15": "SIGTERM", "9": "SIGKILL", "35": "35", "SIGRTMIN+3": "SIGRTMIN+3", "rtmax-30": "SIGRTMAX-30", "SIGRTMIN": "SIGRTMIN"} {
 		if got, err := signalName(given); err != nil || got != want {
 			t.Errorf("%s: got %q, %v", given, got, err)
 		}
 	}
-	if _, err := signalName("SIGNOPE"); err == nil {
-		t.Error("SIGNOPE is no signal")
+	for _, s := range []string{"SIGNOPE", "SIGRTMIN+31", "SIGRTMAX+1", "SIGRTMIN3"} {
+		if _, err := signalName(s); err == nil {
+			t.Errorf("%s is no signal", s)
+		}
 	}
 }
 
@@ -237,6 +242,12 @@ func TestRun(t *testing.T) {
 		{"ps", []string{"COMPOSE_PROGRESS=fancy"}, 1, "--progress is one of"},
 		{"ps", []string{"COMPOSE_PARALLEL_LIMIT=many"}, 1, "not a number"},
 		{"exec web", nil, 1, "exec needs a service and a command"},
+		{"run --rm app sh", nil, 1, "pcompose has no `run` yet"},
+		{"volumes", nil, 1, "pcompose has no `volumes` yet"},
+		{"ls foo", nil, 1, `pcompose ls takes no arguments, such as "foo"`},
+		{"image tag busybox", nil, 1, "pcompose image tag needs IMAGE and NAME: see"},
+		{"image tag a b c", nil, 1, `takes IMAGE and NAME, and not "c"`},
+		{"image rm", nil, 1, "pcompose image rm needs IMAGE...: see"},
 		{"version --short", nil, 0, ""},
 	} {
 		dir := t.TempDir()

@@ -44,6 +44,8 @@ func newRoot(env *Env) *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(explainFlag)
+	// What follows a command that there is not is no flag of ours.
+	root.Flags().SetInterspersed(false)
 	env.global.bind(root.Flags(), env)
 	root.PersistentFlags().BoolVar(&env.global.dryRun, "dry-run", false, "Print the plan instead of carrying it out")
 	root.AddCommand(
@@ -122,6 +124,10 @@ func oneOf(flag, value string, values ...string) error {
 // explainFlag adds the nearest flag to the error about an unknown one.
 func explainFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return explainValue(invalid)
+	}
 	if !errors.As(err, &unknown) {
 		return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
 	}
@@ -130,7 +136,7 @@ func explainFlag(cmd *cobra.Command, err error) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		flag = "-" + name
 	}
-	if cmd.HasParent() && takes(cmd.Root().Flags(), name) {
+	if cmd.HasParent() && hasFlag(cmd.Root().Flags(), name) {
 		return fmt.Errorf("flag %s of pcompose stands in front of the command: pcompose %s … %s", flag, flag, cmd.Name())
 	}
 	var names []string
@@ -146,6 +152,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
+	if !cmd.HasParent() && comesLater(args[0]) {
+		return fmt.Errorf("%s has no `%s` yet", cmd.CommandPath(), args[0])
+	}
 	var names []string
 	for _, c := range cmd.Commands() {
 		names = append(names, append(c.Aliases, c.Name())...)
@@ -157,8 +166,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s has no command %q: %s", cmd.CommandPath(), args[0], hint)
 }
 
-// takes says whether a set has a flag of that name or letter.
-func takes(f *pflag.FlagSet, name string) bool {
+// hasFlag says whether a set has a flag of that name or letter.
+func hasFlag(f *pflag.FlagSet, name string) bool {
 	return f.Lookup(name) != nil || len(name) == 1 && f.ShorthandLookup(name) != nil
 }
 
@@ -184,7 +193,7 @@ func command(env *Env, use, short string, args *[]string, run func(context.Conte
 		},
 	}
 	if args == nil {
-		cmd.Args = cobra.NoArgs
+		cmd.Args = takes()
 	}
 	cmd.Flags().SortFlags = false
 	return cmd

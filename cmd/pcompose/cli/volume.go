@@ -73,7 +73,7 @@ func newVolumeInspect(env *Env, run action[inspectOptions]) *cobra.Command {
 	opt := &inspectOptions{}
 	cmd := command(env, "inspect VOLUME...", "Show all there is to know of volumes", &opt.args, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.format, "format", "f", "json", "Format: json, or a Go template")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("VOLUME...")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ type volumeCreateOptions struct {
 func newVolumeCreate(env *Env, run action[volumeCreateOptions]) *cobra.Command {
 	opt := &volumeCreateOptions{}
 	cmd := command(env, "create VOLUME", "Create a volume", &opt.args, bind(env, opt, run))
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = takes("VOLUME")
 	cmd.Flags().StringVarP(&opt.driver, "driver", "d", "local", "Volume driver")
 	cmd.Flags().StringArrayVar(&opt.labels, "label", nil, "Label, KEY=VALUE")
 	cmd.Flags().StringArrayVarP(&opt.settings, "opt", "o", nil, "Driver option, KEY=VALUE")
@@ -60,7 +60,7 @@ type volumeRmOptions struct {
 func newVolumeRm(env *Env, run action[volumeRmOptions]) *cobra.Command {
 	opt := &volumeRmOptions{}
 	cmd := command(env, "rm VOLUME...", "Remove volumes with what is in them", &opt.args, bind(env, opt, run))
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes("VOLUME...")
 	cmd.Flags().BoolVarP(&opt.force, "force", "f", false, "Volumes that do not exist are no error")
 	return cmd
 }
