@@ -83,7 +83,17 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	if c.around != nil {
 		doer = c.around(doer)
 	}
-	err = r.execute(ctx, doer, plan, c.show)
+	x := explanation{command: env.again(c.name)}
+	switch {
+	case c.want != nil:
+		x.spec = *c.want
+	case observed.Spec != nil:
+		x.spec = *observed.Spec
+	}
+	if c.show == nil { // else output shows anyway
+		x.source = project
+	}
+	err = x.explain(ctx, r.execute(ctx, doer, plan, c.show))
 	if err != nil && c.remember {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
