@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/pcompose/pcompose/pod"
@@ -29,6 +30,8 @@ type Pod struct {
 // Bundle is what a supervisor must know of a container beside its runtime-spec: bundle.json next to config.json.
 type Bundle struct {
 	ID string
+	// Boot is the boot it was made in (WriteBundle fills it in): its mounts are gone with that.
+	Boot string
 	// Container has what the image says filled in: health check, stop signal.
 	Container pod.Container
 	LogDir    string
@@ -57,12 +60,35 @@ func ReadPod(dir string) (Pod, error) {
 }
 
 // WriteBundle and ReadBundle write and read bundle.json in a bundle's directory.
-func WriteBundle(dir string, b Bundle) error { return write(filepath.Join(dir, bundleFile), b) }
+func WriteBundle(dir string, b Bundle) error {
+	var err error
+	if b.Boot, err = bootID(); err != nil {
+		return err
+	}
+	return write(filepath.Join(dir, bundleFile), b)
+}
 
-// ReadBundle reads bundle.json; fs.ErrNotExist where there is none.
+// ReadBundle reads bundle.json; fs.ErrNotExist where there is none, or only one of an earlier boot: run directories are
+// not on a tmpfs everywhere.
 func ReadBundle(dir string) (Bundle, error) {
 	var b Bundle
-	return b, read(filepath.Join(dir, bundleFile), &b)
+	boot, err := bootID()
+	if err != nil {
+		return b, err
+	}
+	if err := read(filepath.Join(dir, bundleFile), &b); err != nil {
+		return b, err
+	}
+	if b.Boot != boot {
+		return Bundle{}, fmt.Errorf("bundle in %s is of an earlier boot: %w", dir, fs.ErrNotExist)
+	}
+	return b, nil
+}
+
+// bootID names this boot (proc_sys_kernel(5), random/boot_id).
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
 }
 
 // write replaces a file at once. It is not synced: run directories do not outlive a reboot.
