@@ -41,6 +41,7 @@ func newMachine(t *testing.T) *machine {
 		t.Skip("SKIPPED: needs root")
 	}
 	m := &machine{T: t}
+	archive := probeArchive(t) // before HOME changes, and with it the compiler's cache
 	var err error
 	m.root, err = os.MkdirTemp("/var/tmp", "pct") // overlay on overlay, or on a tmpfs, does not work everywhere
 	m.must(err)
@@ -72,7 +73,6 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Skipf("SKIPPED: no image store on /var/tmp: %v", err)
 	}
-	archive := probeArchive(t)
 	_, err = store.Load(t.Context(), archive)
 	m.must(err)
 	m.project = m.e.Project("pcttest")
