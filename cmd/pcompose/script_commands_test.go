@@ -42,7 +42,8 @@ func scriptCommands(s *suite) map[string]func(*testscript.TestScript, bool, []st
 		"state": cmdState,
 		// save VAR CMD...: the environment variable VAR is what CMD prints, trimmed.
 		"save": cmdSave,
-		// snapshot: remember what is on the machine. unchanged: it is the same now.
+		// snapshot: remember what the script has on the machine. unchanged: it is the same now. With !, a link and a table
+		// have come, without which nothing would be proved.
 		"snapshot":  cmdSnapshot,
 		"unchanged": cmdUnchanged,
 		// kill9 supervisor|PID|FILE: SIGKILL to the project's supervisor, a process, or the process a file names.
@@ -214,7 +215,7 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 // ownMachine is what the script has on the machine, files among it.
 func ownMachine(ts *testscript.TestScript) ([]string, error) {
 	runRoot, root := ts.Getenv("PCOMPOSE_RUNROOT"), ts.Getenv("PCOMPOSE_ROOT")
-	return machine(ownNames(ts.Getenv("PROJECT"), runRoot, root), runRoot, filepath.Join(root, "projects"))
+	return machine(ownNames(runRoot, root, ts.Getenv("PROJECT")), runRoot, filepath.Join(root, "projects"))
 }
 
 const snapshotFile = ".snapshot"
@@ -227,20 +228,22 @@ func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, !neg && len(args) == 0, "unchanged")
+	usage(ts, len(args) == 0, "unchanged")
 	before, err := os.ReadFile(filepath.Join(ts.Getenv("WORK"), snapshotFile))
 	ts.Check(err)
-	// What others have on the machine comes and goes: a difference counts when it stays.
-	var diff []string
-	for range 20 {
-		now, err := ownMachine(ts)
-		ts.Check(err)
-		if diff = differences(strings.Split(string(before), "\n"), now); len(diff) == 0 {
-			return
-		}
-		time.Sleep(pause)
+	now, err := ownMachine(ts)
+	ts.Check(err)
+	var had []string
+	if len(before) > 0 {
+		had = strings.Split(string(before), "\n")
 	}
-	ts.Fatalf("the machine changed:\n%s", strings.Join(diff, "\n"))
+	diff := strings.Join(differences(had, now), "\n")
+	switch {
+	case neg && (!strings.Contains(diff, "+ link ") || !strings.Contains(diff, "+ nftables ")):
+		ts.Fatalf("the pod's link and table are not among what came:\n%s", diff)
+	case !neg && diff != "":
+		ts.Fatalf("the machine changed:\n%s", diff)
+	}
 }
 
 func (s *suite) cmdKill9(ts *testscript.TestScript, neg bool, args []string) {

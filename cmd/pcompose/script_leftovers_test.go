@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,8 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// machine is what leftovers.sh sees, a thing a line, as far as it can be a script's: what has one of its names in it,
-// and links, tables and namespaces, which have nobody's. dirs have its files.
+// machine is what leftovers.sh sees, a thing a line, that has one of the names in it; dirs have the files of who has them.
+// What others have on the machine comes and goes, and is none of a script's business.
 func machine(names []string, dirs ...string) ([]string, error) {
 	cmd := exec.Command(leftovers, dirs...)
 	cmd.Stderr = os.Stderr
@@ -25,17 +27,21 @@ func machine(names []string, dirs ...string) ([]string, error) {
 		return nil, fmt.Errorf("cannot run %s: %w", leftovers, err)
 	}
 	return slices.DeleteFunc(strings.Split(strings.TrimSpace(string(out)), "\n"), func(line string) bool {
-		kind, _, _ := strings.Cut(line, " ")
-		if slices.Contains([]string{"link", "nftables", "netns", "namespace"}, kind) {
-			return false
-		}
 		return isLock(line) || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(line, name) })
 	}), nil
 }
 
-// ownNames are in whatever a script has on the machine.
-func ownNames(project, runRoot, root string) []string {
-	return []string{"pcompose-" + project + "-", runRoot + "/", root + "/"}
+// ownNames are in whatever a script has on the machine. A table is called by the hash of the pod's run directory, a link
+// by the hash of that: `! unchanged` in up-down.txtar holds that both are found.
+func ownNames(runRoot, root string, projects ...string) []string {
+	names := []string{runRoot + "/", root + "/"}
+	for _, project := range projects {
+		run := sha256.Sum256([]byte(filepath.Join(runRoot, project)))
+		id := hex.EncodeToString(run[:5])
+		link := sha256.Sum256([]byte(id))
+		names = append(names, "pcompose-"+project+"-", "pcompose-"+id, "link pc"+hex.EncodeToString(link[:])[:13])
+	}
+	return names
 }
 
 // differences lists what was lost and what came: "- line" and "+ line".
@@ -67,20 +73,16 @@ func (s *suite) checkEmpty(env *testscript.Env) {
 	if err != nil {
 		env.T().Fatal("cannot list projects: ", err, all)
 	}
-	for _, name := range append(strings.Fields(all), project) {
+	projects := append(strings.Fields(all), project)
+	for _, name := range projects {
 		if said, err := s.pcompose(env, "-p", name, "down", "-v", "-t", "0", "--remove-orphans"); err != nil {
 			env.T().Fatal("cannot take the project down: ", err, said)
 		}
 	}
-	left, err := machine(ownNames(project, runRoot, root))
+	mine, err := machine(ownNames(runRoot, root, projects...))
 	if err != nil {
 		env.T().Fatal(err)
 	}
-	mine := slices.DeleteFunc(left, func(line string) bool {
-		// Other scripts run beside this one; these are compared by those that run alone, and at the end of them all.
-		kind, _, _ := strings.Cut(line, " ")
-		return slices.Contains([]string{"link", "nftables", "netns", "namespace"}, kind)
-	})
 	mine = append(mine, files(runRoot)...)
 	mine = append(mine, files(filepath.Join(root, "projects"))...)
 	if len(mine) > 0 {
