@@ -26,7 +26,7 @@ const module = "github.com/pcompose/pcompose/"
 var layout = map[string][]string{
 	"compose":       {},
 	"compose/graph": {},
-	"compose/load":  {"compose", "compose/graph"},
+	"compose/load":  {"compose", "compose/graph", "pod"},
 
 	"planner":         {"pod"},
 	"planner/desired": {"compose", "compose/graph", "pod"},

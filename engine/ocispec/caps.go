@@ -3,9 +3,10 @@ package ocispec
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // defaultCaps are podman's eleven: docker's without NET_RAW, MKNOD and AUDIT_WRITE.
@@ -16,34 +17,17 @@ func defaultCaps() []string {
 	}
 }
 
-// allCaps are those of capabilities(7) up to Linux 5.9, which added the last one.
-func allCaps() []string {
-	return []string{
-		"CAP_AUDIT_CONTROL", "CAP_AUDIT_READ", "CAP_AUDIT_WRITE", "CAP_BLOCK_SUSPEND", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
-		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-		"CAP_KILL", "CAP_LEASE", "CAP_LINUX_IMMUTABLE", "CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE", "CAP_MKNOD", "CAP_NET_ADMIN",
-		"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_PERFMON", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP",
-		"CAP_SETUID", "CAP_SYSLOG", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_CHROOT", "CAP_SYS_MODULE", "CAP_SYS_NICE",
-		"CAP_SYS_PACCT", "CAP_SYS_PTRACE", "CAP_SYS_RAWIO", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_WAKE_ALARM",
-	}
-}
-
 // capNames brings names as users write them to CAP_NAME; all says whether ALL was among them.
 func capNames(names []string) (list []string, all bool, err error) {
-	known := allCaps()
 	for _, name := range names {
-		full := strings.ToUpper(name)
-		if full == "ALL" || full == "CAP_ALL" {
-			all = true
-			continue
-		}
-		if !strings.HasPrefix(full, "CAP_") {
-			full = "CAP_" + full
-		}
-		if !slices.Contains(known, full) {
+		switch full, ok := pod.Capability(name); {
+		case !ok:
 			return nil, false, fmt.Errorf("unknown capability %q", name)
+		case full == pod.AllCapabilities:
+			all = true
+		default:
+			list = append(list, full)
 		}
-		list = append(list, full)
 	}
 	return list, all, nil
 }
@@ -64,7 +48,7 @@ func (b *builder) capabilities() (*specs.LinuxCapabilities, error) {
 	case addAll && dropAll:
 		return nil, fmt.Errorf("cap_add and cap_drop both say ALL")
 	case addAll || iso.Privileged:
-		base = allCaps()
+		base = pod.Capabilities()
 	case dropAll:
 		base = nil
 	}
@@ -108,7 +92,7 @@ func execCapabilities(base *specs.Process, uid uint32, privileged bool, h Host) 
 	}
 	bounding := slices.Clone(base.Capabilities.Bounding)
 	if privileged {
-		bounding = h.grantable(allCaps())
+		bounding = h.grantable(pod.Capabilities())
 	}
 	if uid == 0 {
 		return rootCaps(bounding)

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 const (
 	// defaultPids is podman's.
 	defaultPids = 2048
-	// minMemory is docker's: with less, the container's init is killed before it can say why.
-	minMemory = 6 << 20
 	// defaultPeriod and minQuota of the CPU bandwidth controller, in microseconds.
 	defaultPeriod = 100_000
 	minQuota      = 1_000
@@ -59,7 +59,7 @@ func (b *builder) memory() error {
 		return nil
 	case r.Memory == 0 && r.MemorySwap > 0:
 		return errors.New("memswap_limit needs mem_limit")
-	case r.Memory != 0 && r.Memory < minMemory:
+	case r.Memory != 0 && r.Memory < pod.MinMemory:
 		return fmt.Errorf("memory limit of %d bytes is less than 6 MiB", r.Memory)
 	case r.MemorySwap > 0 && r.MemorySwap < r.Memory:
 		return errors.New("memswap_limit, which counts memory and swap together, is less than mem_limit")
@@ -128,12 +128,6 @@ func (b *builder) cpu() error {
 	return nil
 }
 
-// rlimitNames are those of getrlimit(2).
-func rlimitNames() []string {
-	return []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-		"rtprio", "rttime", "sigpending", "stack"}
-}
-
 // rlimits clamps to what may be set, since setting more fails the start. nofile is always set: what the supervisor raised
 // for itself is not the container's.
 func (b *builder) rlimits() ([]specs.POSIXRlimit, error) {
@@ -141,8 +135,8 @@ func (b *builder) rlimits() ([]specs.POSIXRlimit, error) {
 	nofile := false
 	for _, u := range b.c.Isolation.Ulimits {
 		name := strings.ToLower(u.Name)
-		if !slices.Contains(rlimitNames(), name) {
-			return nil, fmt.Errorf("unknown ulimit %q: it is one of %s", u.Name, strings.Join(rlimitNames(), ", "))
+		if !slices.Contains(pod.UlimitNames(), name) {
+			return nil, fmt.Errorf("unknown ulimit %q: it is one of %s", u.Name, strings.Join(pod.UlimitNames(), ", "))
 		}
 		soft, hard := unlimited(u.Soft), unlimited(u.Hard)
 		if soft > hard {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // sysctls lets through what belongs to a namespace of the container; anything else would change the host. net.* goes to
@@ -20,20 +22,12 @@ func (b *builder) sysctls() error {
 		set["kernel.domainname"] = b.c.Domainname
 	}
 	for _, name := range names {
-		// sysctl(8) takes both separators; a container must not reach another key by mixing them.
-		key := strings.ReplaceAll(name, "/", ".")
+		key, err := pod.Sysctl(name)
 		switch {
-		case strings.Contains(key, "..") || strings.ContainsAny(key, "\x00 "):
-			return fmt.Errorf("sysctl %q: bad name", name)
-		case strings.HasPrefix(key, "net."):
-			if b.in.HostNetwork {
-				return fmt.Errorf("sysctl %q: it would change the host, whose network this container uses", name)
-			}
-		case key == "kernel.domainname" || strings.HasPrefix(key, "fs.mqueue.") || slices.Contains(ipcSysctls(), key):
-		case key == "kernel.hostname":
-			return fmt.Errorf("sysctl %q: say hostname: instead", name)
-		default:
-			return fmt.Errorf("sysctl %q: it belongs to no namespace of a container and would change the host", name)
+		case err != nil:
+			return fmt.Errorf("sysctl %q: %w", name, err)
+		case strings.HasPrefix(key, "net.") && b.in.HostNetwork:
+			return fmt.Errorf("sysctl %q: it would change the host, whose network this container uses", name)
 		}
 		set[key] = b.c.Isolation.Sysctls[name]
 	}
@@ -41,10 +35,4 @@ func (b *builder) sysctls() error {
 		b.spec.Linux.Sysctl = set
 	}
 	return nil
-}
-
-// ipcSysctls are those of the IPC namespace, see ipc_namespaces(7).
-func ipcSysctls() []string {
-	return []string{"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
-		"kernel.shmmni", "kernel.shm_rmid_forced"}
 }
