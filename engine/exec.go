@@ -43,6 +43,9 @@ func (p *Project) Exec(ctx context.Context, container string, opt ExecOptions) (
 		return 0, err
 	}
 	process, err := execProcess(p.bundle(r), opt)
+	if errors.Is(err, rootfs.ErrNoUser) {
+		return 126, err // a command that cannot be run, as docker has it
+	}
 	if err != nil {
 		return 0, err
 	}

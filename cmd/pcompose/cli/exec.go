@@ -10,7 +10,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/pcompose/pcompose/engine"
-	"github.com/pcompose/pcompose/engine/rootfs"
 )
 
 type execOptions struct {
@@ -70,9 +69,6 @@ func runExec(ctx context.Context, env *Env, opt *execOptions) error {
 		exec.Stdin = null
 	}
 	code, err := e.Project(t.name).Exec(ctx, c.Name, exec)
-	if errors.Is(err, rootfs.ErrNoUser) {
-		code = 126 // as docker has it
-	}
 	if code != 0 {
 		return exit{code, err} // a command that cannot be run has a code too: 126, 127
 	}
