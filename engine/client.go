@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
@@ -23,6 +25,21 @@ type client struct {
 func (c client) up() bool {
 	_, alive := keeper.Find(c.dir)
 	return alive
+}
+
+// answerWithin is how long a supervisor may take to say what it knows. It answers in milliseconds; one that was killed
+// has a successor in less than the keeper's longest back-off, five seconds.
+const answerWithin = 15 * time.Second
+
+// status asks what runs. Only a supervisor that cannot live does not answer: the keeper starts it again and again.
+func (c client) status(ctx context.Context) (control.Reply, error) {
+	bounded, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	reply, err := c.ask(bounded, control.Request{Status: &struct{}{}})
+	if bounded.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the supervisor of %q does not answer: %s says why", c.name, filepath.Join(c.dir, "keeper.log"))
+	}
+	return reply, err
 }
 
 // errDown says that a pod has no supervisor.

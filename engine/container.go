@@ -54,6 +54,11 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 			return err
 		}
 	}
+	if r.ImageID != img.ID { // the name has come to mean another image since that command
+		if config, err = p.engine.configOf(r.ImageID); err != nil {
+			return err
+		}
+	}
 	for _, v := range r.Anonymous {
 		if err := p.engine.volumes.Create(pod.Volume{Name: v, Labels: map[string]string{anonymousLabel: ""}}); err != nil {
 			return err

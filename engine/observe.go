@@ -92,7 +92,7 @@ type observation struct {
 // containers fills in the containers: runs as the supervisor knows them, or as the last one wrote them.
 func (o *observation) containers(ctx context.Context, remembered *state.Project) error {
 	status := o.status
-	reply, err := o.engine.Project(status.Name).client().ask(ctx, control.Request{Status: &struct{}{}})
+	reply, err := o.engine.Project(status.Name).client().status(ctx)
 	switch {
 	case err == nil:
 		status.Up, status.Ports, status.Supervisor = true, reply.Ports, reply.PID
