@@ -193,10 +193,15 @@ func cause(s os.Signal) error {
 func (a attachment) stopAll(ctx context.Context, r runner, w raising) error {
 	stopped, killed := make(chan error, 1), make(chan error, 1)
 	go func() {
+		var up error
 		if w.risen != nil {
-			<-w.risen // its error is that it was interrupted
+			up = <-w.risen
 		}
-		stopped <- a.stop(ctx, r)
+		var signal interrupted
+		if errors.As(up, &signal) {
+			up = nil // that is why we stop
+		}
+		stopped <- errors.Join(up, a.stop(ctx, r))
 	}()
 	for {
 		select {

@@ -83,6 +83,15 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	if c.around != nil {
 		doer = c.around(doer)
 	}
+	err = c.explanation(env, project, observed).explain(ctx, r.execute(ctx, doer, plan, c.show))
+	if err != nil && c.remember {
+		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
+	}
+	return plan, err
+}
+
+// explanation is how failures of the change are explained.
+func (c change) explanation(env *Env, project *engine.Project, observed pod.Status) explanation {
 	x := explanation{command: env.again(c.name)}
 	switch {
 	case c.want != nil:
@@ -93,11 +102,7 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	if c.show == nil { // else output shows anyway
 		x.source = project
 	}
-	err = x.explain(ctx, r.execute(ctx, doer, plan, c.show))
-	if err != nil && c.remember {
-		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
-	}
-	return plan, err
+	return x
 }
 
 // undo takes away what a failed plan made for a pod that did not exist before, where nothing of it has run.
