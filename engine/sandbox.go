@@ -110,7 +110,7 @@ func endPod(ctx context.Context, p *Project) error {
 		}
 	}
 	id := p.engine.podID(p.name)
-	err := errors.Join(sandbox.Remove(id), removeCgroups(p.engine.cgroup(p.name)))
+	err := errors.Join(sandbox.Remove(id), endCgroup(ctx, p.engine.cgroup(p.name)))
 	if err != nil {
 		return fmt.Errorf("cannot remove what is left of the pod: %w", err)
 	}
@@ -133,42 +133,16 @@ func waitProcess(ctx context.Context, fd int) {
 	}
 }
 
-// removeCgroups removes a pod's cgroup from every hierarchy. Runtimes remove the containers' own, not their parent.
-func removeCgroups(cgroup string) error {
-	const mount = "/sys/fs/cgroup"
-	hierarchies, err := os.ReadDir(mount)
-	if err != nil {
-		return nil // no cgroups here
+// deleteUnsupervised ends a container whose pod has no supervisor any more, and removes what the OCI runtime holds
+// of it. Where the runtime cannot be asked, its cgroup tells what is left of it.
+func deleteUnsupervised(ctx context.Context, p *Project, id string) error {
+	if err := deleteByRuntime(ctx, p.runDir(), id); err != nil {
+		return err
 	}
-	dirs := []string{filepath.Join(mount, cgroup)}
-	for _, h := range hierarchies {
-		dirs = append(dirs, filepath.Join(mount, h.Name(), cgroup))
-	}
-	for _, dir := range dirs {
-		err = errors.Join(err, removeCgroup(dir))
-	}
-	return err
+	return endCgroup(ctx, p.engine.cgroup(p.name)+"/"+id)
 }
 
-// removeCgroup removes a cgroup and those below it, deepest first; one that is not there is removed.
-func removeCgroup(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			err = errors.Join(err, removeCgroup(filepath.Join(dir, e.Name())))
-		}
-	}
-	if rmErr := unix.Rmdir(dir); rmErr != nil && !errors.Is(rmErr, unix.ENOENT) {
-		err = errors.Join(err, fmt.Errorf("cannot remove cgroup %s: %w", dir, rmErr))
-	}
-	return err
-}
-
-// deleteUnsupervised removes what the OCI runtime holds of a container whose pod has no supervisor any more.
-func deleteUnsupervised(ctx context.Context, runDir, id string) error {
+func deleteByRuntime(ctx context.Context, runDir, id string) error {
 	dir := state.RuntimeDir(runDir)
 	if _, err := os.Stat(filepath.Join(dir, id)); err != nil {
 		return nil

@@ -157,9 +157,8 @@ func ask(from *namespace, to netip.Addr, port uint16) (string, error) {
 	if from == nil {
 		c, err = net.DialTimeout("tcp", at.String(), 2*time.Second)
 	} else {
-		// Our own connect waits for dialTimeout; a dropped packet is told apart sooner.
 		err = from.do(func() (err error) {
-			c, err = net.DialTimeout("tcp", at.String(), 500*time.Millisecond)
+			c, err = net.DialTimeout("tcp", at.String(), 3*time.Second)
 			return err
 		})
 	}

@@ -362,7 +362,7 @@ func (f *fixture) said(id, line string) {
 		}
 		return nil
 	})
-	if err != found {
+	if !errors.Is(err, found) {
 		f.Fatalf("no line %q: %v; %q", line, err, f.lines(id))
 	}
 }
