@@ -3,8 +3,6 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -32,33 +30,4 @@ func removeLink(h *netlink.Handle, name string) error {
 		return nil
 	}
 	return fmt.Errorf("cannot remove link %q: %w", name, err)
-}
-
-// Leftovers are the ids, sorted, of all pods that have a link or rules on the host, whether they run or not: the
-// caller knows which of them do.
-func Leftovers() ([]string, error) {
-	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
-	}
-	defer host.Close()
-	names, err := tableNames()
-	if err != nil {
-		return nil, err
-	}
-	links, err := host.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("cannot list links: %w", err)
-	}
-	for _, l := range links {
-		names = append(names, l.Attrs().Alias)
-	}
-	var ids []string
-	for _, name := range names {
-		if id, ok := strings.CutPrefix(name, namePrefix); ok {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
 }

@@ -89,23 +89,6 @@ func removeRules(id string) error {
 	return nil
 }
 
-func tableNames() ([]string, error) {
-	conn, err := openRules()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.CloseLasting() }() // nothing was written
-	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list nftables tables: %w", err)
-	}
-	var names []string
-	for _, t := range tables {
-		names = append(names, t.Name)
-	}
-	return names, nil
-}
-
 // ruleBuffer is room for some ten thousand rules; the kernel takes only what is used.
 const ruleBuffer = 16 << 20
 

@@ -174,8 +174,6 @@ func (u *veth) forgetUDP() {
 func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = linkName(u.id)
-	// The name is a hash; the alias says whose link it is, to people and to Leftovers.
-	attrs.Alias = namePrefix + u.id
 	attrs.HardwareAddr = hardwareAddress(u.id, "host")
 	attrs.Flags = net.FlagUp
 	if attrs.MTU, err = uplinkMTU(host); err != nil {
@@ -189,7 +187,8 @@ func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err e
 	if err := host.LinkAdd(link); err != nil {
 		return 0, err
 	}
-	return link.Index, nil
+	// The name is a hash; the alias says whose link it is. The kernel takes it for a link that exists only.
+	return link.Index, host.LinkSetAlias(link, namePrefix+u.id)
 }
 
 func (u *veth) configureInside(h *netlink.Handle) error {

@@ -13,12 +13,17 @@ import (
 	"time"
 )
 
+// restAfter is how long idle services are left alone before memory is read: at rest is what the bar says, and every
+// contender may first give back what starting needed.
+const restAfter = 5 * time.Second
+
 // helperMemory is the anonymous memory, in MB, of what runs beside n idle services: supervisors, monitors, daemons.
 func (c *contender) helperMemory(dir string, n int) (float64, error) {
 	file := projectFile(dir, n)
 	if _, err := c.compose(file, "up", "-d"); err != nil {
 		return 0, err
 	}
+	time.Sleep(restAfter)
 	kilobytes := 0
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
