@@ -155,6 +155,20 @@ func (s *suite) setup(env *testscript.Env) error {
 	for _, v := range []string{"CONTAINERS_REGISTRIES_CONF", "PCT_REGISTRY"} {
 		env.Setenv(v, os.Getenv(v))
 	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
+	env.Setenv("PCOMPOSE", s.binary)
+	// Examples that are built find what is there already: HOME is another one.
+	caches, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		return fmt.Errorf("cannot ask go for its caches: %w", err)
+	}
+	for i, dir := range strings.Fields(string(caches)) {
+		env.Setenv([]string{"GOCACHE", "GOMODCACHE"}[i], dir)
+	}
 	for _, v := range []string{"PORT", "PORT2", "PORT3"} {
 		port, err := s.freePort()
 		if err != nil {
