@@ -100,7 +100,7 @@ func (ch *choice) bounceDependents() bool {
 	found := false
 	for _, c := range ch.observed.Containers {
 		f := ch.fates[c.Name]
-		if f == nil && (ch.opt.OnlyNamed || c.OneOff || ch.whyLeave(c) != "") {
+		if f == nil && (ch.opt.OnlyNamed && !ch.opt.Dependents || c.OneOff || ch.whyLeave(c) != "") {
 			continue
 		}
 		if f == nil {

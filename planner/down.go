@@ -174,9 +174,12 @@ func Start(observed pod.Status, services []string, wait bool) (*Plan, error) {
 	return again(observed, UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Wait: wait})
 }
 
-// Restart plans a stop and a start of the named services' containers, and of no others: nil names all.
-func Restart(observed pod.Status, services []string, grace *time.Duration) (*Plan, error) {
-	return again(observed, UpOptions{Services: services, OnlyNamed: services != nil, Recreate: RecreateNone, Restart: true, Grace: grace})
+// Restart plans a stop and a start of the named services' containers; nil names all. Dependents says whether those
+// that depend on them with restart: true restart too.
+func Restart(observed pod.Status, services []string, dependents bool, grace *time.Duration) (*Plan, error) {
+	return again(observed, UpOptions{
+		Services: services, OnlyNamed: services != nil, Dependents: dependents, Recreate: RecreateNone, Restart: true, Grace: grace,
+	})
 }
 
 // again plans an Up of the containers that there are. Those whose creation was interrupted are left for the next

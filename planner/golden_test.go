@@ -102,7 +102,7 @@ func runCommand(in map[string]string) (*planner.Plan, error) {
 	case "stop":
 		return planner.Stop(have, services, o.up.Grace), nil
 	case "restart":
-		return planner.Restart(have, services, o.up.Grace)
+		return planner.Restart(have, services, !o.up.OnlyNamed, o.up.Grace)
 	case "kill":
 		return planner.Kill(have, services, "SIGUSR1"), nil
 	case "remove":

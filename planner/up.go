@@ -24,6 +24,8 @@ type UpOptions struct {
 	Services []string
 	// OnlyNamed leaves out what Services depend on.
 	OnlyNamed bool
+	// Dependents restarts what depends on Services with restart: true, though OnlyNamed leaves others alone.
+	Dependents bool
 	// CreateOnly starts nothing.
 	CreateOnly bool
 	Recreate   Recreate

@@ -26,30 +26,6 @@ func newRestart(env *Env, run action[restartOptions]) *cobra.Command {
 
 func runRestart(ctx context.Context, env *Env, opt *restartOptions) error {
 	return env.simple(ctx, opt.services, func(_ target, observed pod.Status) (*planner.Plan, error) {
-		services := opt.services
-		if len(services) > 0 && !opt.noDeps {
-			services = withRestarted(observed, services)
-		}
-		return planner.Restart(observed, orAll(services), opt.grace)
+		return planner.Restart(observed, orAll(opt.services), !opt.noDeps, opt.grace)
 	})
-}
-
-// withRestarted are services and those that say they restart with one of them.
-func withRestarted(observed pod.Status, services []string) []string {
-	all := append([]string{}, services...)
-	seen := map[string]bool{}
-	for _, s := range services {
-		seen[s] = true
-	}
-	for i := 0; i < len(all); i++ {
-		for _, c := range observed.Containers {
-			for _, d := range c.After {
-				if d.On == all[i] && d.Restart && !seen[c.Service] {
-					seen[c.Service] = true
-					all = append(all, c.Service)
-				}
-			}
-		}
-	}
-	return all
 }

@@ -18,9 +18,12 @@ func (u *UI) Plan(plan *planner.Plan) error {
 	rows := make([][]string, len(plan.Steps))
 	for i, s := range plan.Steps {
 		d := s.Describe()
-		after := make([]string, len(s.After))
-		for j, id := range s.After {
-			after[j] = strconv.Itoa(id)
+		var after []string
+		for _, id := range s.After {
+			after = append(after, strconv.Itoa(id))
+		}
+		for _, id := range s.Past { // may fail
+			after = append(after, fmt.Sprintf("(%d)", id))
 		}
 		why := s.Why
 		if s.Loses != "" {
