@@ -50,6 +50,12 @@ type Container struct {
 	Isolation Isolation `json:",omitzero"`
 	Resources Resources `json:",omitzero"`
 
+	// NetworkMode and Networks say whom the container can reach. Networks are sorted by key.
+	NetworkMode NetworkMode  `json:",omitempty"`
+	Networks    []Attachment `json:",omitempty"`
+	// Sharing is what the user says over the planner's choice of the cell (x-pcompose: {network: own}).
+	Sharing Sharing `json:",omitempty"`
+
 	// Listens are the ports declared in the file; Ports those published on the host.
 	Listens []Listen `json:",omitempty"`
 	Ports   []Port   `json:",omitempty"`

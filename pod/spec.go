@@ -19,6 +19,8 @@ type Spec struct {
 	Files []string `json:",omitempty"`
 	// Cells are the network namespaces of the pod; a simple project has one.
 	Cells []Cell
+	// Networks are those of the Compose file that a container is attached to, sorted by key.
+	Networks []Network `json:",omitempty"`
 	// Volumes are the named volumes the containers mount, sorted by name.
 	Volumes []Volume `json:",omitempty"`
 	// Disabled are services of profiles that are not active: in the file, not in the pod.
@@ -62,6 +64,11 @@ type Cell struct {
 	Name string
 	// Why says which promise of the file made this cell; "" for the first one.
 	Why string `json:",omitempty"`
+	// Mode is NetworkNone for a cell that has its loopback only, NetworkHost for the host's own namespace, and
+	// NetworkOf with a name for that of a container outside the pod.
+	Mode NetworkMode `json:",omitempty"`
+	// Links are sorted by network. The first cell, which is the router, has none until there is a second.
+	Links []Link `json:",omitempty"`
 }
 
 // Volume is a named volume.

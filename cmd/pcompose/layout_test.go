@@ -29,6 +29,7 @@ var layout = map[string][]string{
 	"compose/load":  {"compose", "compose/graph", "pod"},
 
 	"planner":         {"pod"},
+	"planner/cells":   {"pod"},
 	"planner/desired": {"compose", "compose/graph", "pod"},
 
 	"pod":                     {},
@@ -62,7 +63,7 @@ var layout = map[string][]string{
 }
 
 // pure packages reach for nothing: no machine, no clock, no chance.
-var pure = []string{"compose", "compose/graph", "pod", "pod/lifecycle", "planner", "planner/desired", "engine/ocispec"}
+var pure = []string{"compose", "compose/graph", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/ocispec"}
 
 // impure are the packages that reach; those below them do too.
 var impure = []string{"os", "net", "syscall", "log", "math/rand", "crypto/rand", "golang.org/x/sys"}

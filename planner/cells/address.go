@@ -1,0 +1,185 @@
+package cells
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// subnets is where the subnets of networks come from whose file names none, a /24 each. Only the pod sees them.
+func subnets() netip.Prefix { return netip.MustParsePrefix("10.210.0.0/16") }
+
+// subnets6 likewise, a /64 each: a unique local prefix (RFC 4193).
+func subnets6() netip.Prefix { return netip.MustParsePrefix("fd70:636f:6d70::/48") }
+
+// address gives networks their subnets and cells their links. A pod of one cell whose networks name no subnet needs
+// none of it.
+func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
+	spec.Networks = slices.Clone(spec.Networks)
+	linked := 0
+	for _, c := range spec.Cells {
+		if c.Mode == "" {
+			linked++
+		}
+	}
+	if linked == 1 && !slices.ContainsFunc(spec.Networks, func(n pod.Network) bool { return len(n.Pools) > 0 || n.External }) {
+		return spec, nil
+	}
+	if err := settlePools(spec.Networks, before.Networks); err != nil {
+		return spec, err
+	}
+	spec.Cells = slices.Clone(spec.Cells)
+	for i := range spec.Cells {
+		spec.Cells[i].Links = links(spec.Cells[i], spec)
+	}
+	for _, n := range spec.Networks {
+		a := allocation{network: n, taken: map[netip.Addr]bool{}}
+		a.reserve(spec.Cells)
+		if err := a.give(spec.Cells, before.Cells); err != nil {
+			return spec, err
+		}
+	}
+	return spec, nil
+}
+
+// settlePools completes the pools of networks, with those they had before where they still fit.
+func settlePools(networks, before []pod.Network) error {
+	var used []netip.Prefix
+	for _, n := range networks {
+		for _, p := range n.Pools {
+			if prefix, err := netip.ParsePrefix(p.Subnet); err == nil {
+				used = append(used, prefix.Masked())
+			}
+		}
+	}
+	for i := range networks {
+		n := &networks[i]
+		n.Pools = slices.Clone(n.Pools)
+		old := slices.IndexFunc(before, func(o pod.Network) bool { return o.Key == n.Key })
+		for _, family := range families(*n) {
+			if slices.ContainsFunc(n.Pools, func(p pod.Pool) bool { return sameFamily(subnet(p), family) }) {
+				continue
+			}
+			var kept []pod.Pool
+			if old >= 0 {
+				kept = before[old].Pools
+			}
+			prefix, ok := choosePrefix(family, kept, used)
+			if !ok {
+				return fmt.Errorf("cannot give network %q a subnet: all of %s are used: name one in its ipam", n.Key, family)
+			}
+			used = append(used, prefix)
+			n.Pools = append(n.Pools, pod.Pool{Subnet: prefix.String()})
+		}
+		for j := range n.Pools {
+			p := &n.Pools[j]
+			if p.Gateway == "" {
+				p.Gateway = subnet(*p).Masked().Addr().Next().String()
+			}
+		}
+	}
+	return nil
+}
+
+// families are the prefixes that a network's own subnets would come from.
+func families(n pod.Network) []netip.Prefix {
+	var all []netip.Prefix
+	if !n.NoIPv4 {
+		all = append(all, subnets())
+	}
+	if n.IPv6 {
+		all = append(all, subnets6())
+	}
+	return all
+}
+
+func sameFamily(a, b netip.Prefix) bool { return a.IsValid() && a.Addr().Is4() == b.Addr().Is4() }
+
+// subnet is a pool's prefix; invalid for what load would have refused.
+func subnet(p pod.Pool) netip.Prefix {
+	prefix, _ := netip.ParsePrefix(p.Subnet)
+	return prefix
+}
+
+// choosePrefix is the prefix of a family that the network had, else the first that overlaps nothing used.
+func choosePrefix(family netip.Prefix, kept []pod.Pool, used []netip.Prefix) (netip.Prefix, bool) {
+	free := func(p netip.Prefix) bool { return !slices.ContainsFunc(used, p.Overlaps) }
+	for _, p := range kept {
+		if old := subnet(p); sameFamily(old, family) && family.Overlaps(old) && free(old) {
+			return old, true
+		}
+	}
+	bits, octet := 24, 2
+	if family.Addr().Is6() {
+		bits, octet = 64, 7
+	}
+	for n := range 256 {
+		b := family.Addr().AsSlice()
+		b[octet] = byte(n)
+		addr, _ := netip.AddrFromSlice(b)
+		if p := netip.PrefixFrom(addr, bits); free(p) {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// links are a cell's places on the networks of its containers, without addresses that the file does not name.
+// The container with the highest priority names the interfaces first, as docker does.
+func links(c pod.Cell, spec pod.Spec) []pod.Link {
+	i := slices.IndexFunc(spec.Containers, func(m pod.Container) bool {
+		return m.Cell == c.Name && m.NetworkMode == "" && m.Sharing != pod.SharingShared
+	})
+	if i < 0 || c.Mode != "" {
+		return nil
+	}
+	attached := slices.Clone(spec.Containers[i].Networks)
+	slices.SortStableFunc(attached, func(a, b pod.Attachment) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), strings.Compare(a.Network, b.Network))
+	})
+	named := map[string]bool{}
+	for _, a := range attached {
+		named[a.Interface] = true
+	}
+	var all []pod.Link
+	number := 0
+	for _, a := range attached {
+		l := pod.Link{Network: a.Network, Interface: a.Interface, MAC: a.MAC, IPv4: a.IPv4, IPv6: a.IPv6, LinkLocal: a.LinkLocal}
+		// The first cell is the router: its links are the networks themselves.
+		for c.Name != pod.DefaultCell && l.Interface == "" {
+			if name := fmt.Sprintf("eth%d", number); !named[name] {
+				l.Interface = name
+			}
+			number++
+		}
+		all = append(all, l)
+	}
+	if way := wayOut(attached, spec.Networks); way != "" && c.Name != pod.DefaultCell {
+		all[slices.IndexFunc(all, func(l pod.Link) bool { return l.Network == way })].Default = true
+	}
+	slices.SortFunc(all, func(a, b pod.Link) int { return strings.Compare(a.Network, b.Network) })
+	return all
+}
+
+// wayOut is the network with the default route: the highest gw_priority, then the first by name; none that is
+// internal has one.
+func wayOut(attached []pod.Attachment, networks []pod.Network) string {
+	best := -1
+	for i, a := range attached {
+		internal := slices.ContainsFunc(networks, func(n pod.Network) bool { return n.Key == a.Network && n.Internal })
+		if internal {
+			continue
+		}
+		if best < 0 || cmp.Or(cmp.Compare(a.GatewayPriority, attached[best].GatewayPriority), strings.Compare(attached[best].Network, a.Network)) > 0 {
+			best = i
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	return attached[best].Network
+}

@@ -1,0 +1,188 @@
+package cells
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// unit is containers that are in one cell whatever else is: one that has a network, and those that join it.
+type unit struct {
+	// members are sorted by name, but for the first, whose network it is.
+	members []pod.Container
+	mode    pod.NetworkMode
+	// class is the set of networks; units of different classes are never in one cell.
+	class string
+	// alone is why nobody else may be in its cell; "" where others may.
+	alone string
+	// shared units are in the first cell, whatever the file promises: the user said so.
+	shared bool
+	// listens are the declared ports, with the container that declares each.
+	listens map[pod.Listen]string
+	// before is the cell it was in, "" for none.
+	before string
+}
+
+// units are the containers of a pod by whose network they have, sorted by the name of the first member.
+func units(spec pod.Spec, images map[string]pod.Image) []*unit {
+	byName := map[string]pod.Container{}
+	for _, c := range spec.Containers {
+		byName[c.Name] = c
+	}
+	all := map[string]*unit{}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		owner := owner(byName, name)
+		u := all[owner.Name]
+		if u == nil {
+			u = &unit{members: []pod.Container{owner}, mode: owner.NetworkMode, listens: map[pod.Listen]string{}}
+			u.class, u.alone = class(owner), alone(owner)
+			all[owner.Name] = u
+		}
+		c := byName[name]
+		if name != owner.Name {
+			u.members = append(u.members, c)
+		}
+		for _, l := range declared(c, images) {
+			u.listens[l] = cmp.Or(u.listens[l], name)
+		}
+		if c.Sharing == pod.SharingOwn && u.alone == "" {
+			u.alone = "x-pcompose.network is own"
+		}
+		if c.Sharing == pod.SharingShared && u.mode == "" {
+			u.alone, u.shared = "", true
+		}
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b *unit) int { return strings.Compare(a.members[0].Name, b.members[0].Name) })
+}
+
+// free says whether a unit may be with others of its class.
+func (u *unit) free() bool { return u.alone == "" && !u.shared }
+
+// claim is who may have been in one cell before, and may be again.
+func (u *unit) claim() string {
+	if u.alone != "" && (u.mode == "" || u.mode == pod.NetworkNone) {
+		return "alone/" + u.members[0].Name
+	}
+	return u.class
+}
+
+// owner follows network_mode to the container whose network it is. A cycle, which load refuses, ends where it began.
+func owner(byName map[string]pod.Container, name string) pod.Container {
+	c, seen := byName[name], map[string]bool{}
+	for !seen[c.Name] {
+		seen[c.Name] = true
+		of, joins := strings.CutPrefix(string(c.NetworkMode), pod.NetworkOf)
+		next, ours := byName[of]
+		if !joins || !ours {
+			break
+		}
+		c = next
+	}
+	return c
+}
+
+// declared are the ports of the file, else those of the image.
+func declared(c pod.Container, images map[string]pod.Image) []pod.Listen {
+	if len(c.Listens) > 0 {
+		return c.Listens
+	}
+	return images[c.Image].Listens
+}
+
+// class is the networks of a container, with what of its place there the whole cell would share.
+func class(c pod.Container) string {
+	if c.NetworkMode != "" {
+		return string(c.NetworkMode)
+	}
+	var all []string
+	for _, a := range c.Networks {
+		name := a.Network
+		if a.GatewayPriority != 0 {
+			name += fmt.Sprintf("(gw_priority %d)", a.GatewayPriority)
+		}
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ",")
+}
+
+// networkNames is a class as a user reads it.
+func networkNames(class string) string { return cmp.Or(strings.ReplaceAll(class, ",", ", "), "none") }
+
+// alone is why a container's cell is its own.
+func alone(c pod.Container) string {
+	switch {
+	case c.NetworkMode == pod.NetworkNone:
+		return "network_mode is none"
+	case c.NetworkMode == pod.NetworkHost:
+		return "network_mode is host"
+	case c.NetworkMode != "":
+		return "network_mode is " + string(c.NetworkMode)
+	case c.Isolation.Privileged:
+		return "it is privileged and could change the network of others"
+	case slices.ContainsFunc(c.Isolation.CapAdd, changesNetwork):
+		return "NET_ADMIN could change the network of others"
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Isolation.Sysctls)) {
+		if strings.HasPrefix(name, "net.") || strings.HasPrefix(name, "net/") {
+			return name + " would change the network of others"
+		}
+	}
+	for _, a := range c.Networks {
+		fixed := cmp.Or(a.IPv4, a.IPv6, a.MAC, a.Interface, strings.Join(a.LinkLocal, ", "))
+		switch {
+		case fixed != "":
+			return fmt.Sprintf("it is %s on network %s", fixed, a.Network)
+		case len(a.Sysctls) > 0:
+			return "it has sysctls on network " + a.Network
+		}
+	}
+	return ""
+}
+
+func changesNetwork(capability string) bool {
+	full, _ := pod.Capability(capability)
+	return full == "CAP_NET_ADMIN" || full == pod.AllCapabilities
+}
+
+// collides finds the lowest port that both declare.
+func (u *unit) collides(other *unit) (pod.Listen, bool) {
+	var both []pod.Listen
+	for l := range u.listens {
+		if other.listens[l] != "" {
+			both = append(both, l)
+		}
+	}
+	if len(both) == 0 {
+		return pod.Listen{}, false
+	}
+	return slices.MinFunc(both, func(a, b pod.Listen) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	}), true
+}
+
+// conflicts says of each two units whether they declare one port.
+func conflicts(all []*unit) [][]bool {
+	at := map[pod.Listen][]int{}
+	for i, u := range all {
+		for l := range u.listens {
+			at[l] = append(at[l], i)
+		}
+	}
+	apart := make([][]bool, len(all))
+	for i := range apart {
+		apart[i] = make([]bool, len(all))
+	}
+	for _, who := range at {
+		for _, i := range who {
+			for _, j := range who {
+				apart[i][j] = i != j
+			}
+		}
+	}
+	return apart
+}

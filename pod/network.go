@@ -1,0 +1,87 @@
+package pod
+
+// Network is one of the project's Compose networks: who is attached to a common one can reach each other, who is
+// not cannot.
+type Network struct {
+	// Key is its name in the Compose file; Name that on the machine: project_key, or what the file's name: says.
+	Key  string
+	Name string
+	// External networks are neither made nor removed by the project.
+	External bool `json:",omitempty"`
+	// Internal networks have no way out of the pod.
+	Internal bool `json:",omitempty"`
+	// Pools are where its addresses come from; none lets the planner choose.
+	Pools []Pool `json:",omitempty"`
+	// NoIPv4 and IPv6 say which families it has.
+	NoIPv4 bool `json:",omitempty"`
+	IPv6   bool `json:",omitempty"`
+	// MTU of its links in bytes; 0 is the kernel's.
+	MTU    int               `json:",omitempty"`
+	Labels map[string]string `json:",omitempty"`
+}
+
+// Pool is a subnet of a network. All are in the form of net/netip; "" leaves the choice to the planner.
+type Pool struct {
+	Subnet string
+	// Range is the part of the subnet that addresses are chosen from; "" is all of it.
+	Range string `json:",omitempty"`
+	// Gateway "" is the subnet's first address.
+	Gateway string `json:",omitempty"`
+	// Reserved are addresses that are given to nobody (aux_addresses), sorted.
+	Reserved []string `json:",omitempty"`
+}
+
+// Attachment is a container's place on a network. What a field leaves empty is the planner's choice.
+type Attachment struct {
+	// Network is the network's key.
+	Network string
+	// Aliases are further names of the container on this network.
+	Aliases []string `json:",omitempty"`
+	IPv4    string   `json:",omitempty"`
+	IPv6    string   `json:",omitempty"`
+	// LinkLocal are further addresses.
+	LinkLocal []string `json:",omitempty"`
+	MAC       string   `json:",omitempty"`
+	Interface string   `json:",omitempty"`
+	// Priority orders the attachments of a container, the highest first; GatewayPriority chooses the one with the
+	// default route, likewise.
+	Priority        int `json:",omitempty"`
+	GatewayPriority int `json:",omitempty"`
+	// Sysctls are set in the container's cell; IFNAME in a name is the interface.
+	Sysctls map[string]string `json:",omitempty"`
+}
+
+// NetworkMode is where a container's network comes from: "" is the networks it is attached to.
+type NetworkMode string
+
+const (
+	NetworkNone NetworkMode = "none"
+	NetworkHost NetworkMode = "host"
+)
+
+// NetworkOf prefixes a mode that names the container whose network is shared: "container:shop-web-1".
+const NetworkOf = "container:"
+
+// Sharing says whether a container shares its cell; "" leaves it to the planner.
+type Sharing string
+
+const (
+	// SharingOwn is a cell of its own.
+	SharingOwn Sharing = "own"
+	// SharingShared is the first cell, whatever the file promises.
+	SharingShared Sharing = "shared"
+)
+
+// Link is a cell's place on a network, as planned.
+type Link struct {
+	// Network is the network's key.
+	Network   string
+	Interface string
+	// IPv4 and IPv6 are address and prefix length ("10.90.1.2/24"); "" for a family the network has not got.
+	IPv4      string   `json:",omitempty"`
+	IPv6      string   `json:",omitempty"`
+	LinkLocal []string `json:",omitempty"`
+	MAC       string   `json:",omitempty"`
+	// Default marks the link with the default route.
+	Default bool `json:",omitempty"`
+}
