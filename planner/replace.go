@@ -49,6 +49,8 @@ func words(field string) string {
 		return "shm_size"
 	case "ExtraHosts":
 		return "extra_hosts"
+	case "Aliases":
+		return "links"
 	case "Log":
 		return "logging"
 	case "Health":

@@ -32,11 +32,13 @@ type Container struct {
 	// Init asks for an init process that reaps zombies and forwards signals.
 	Init bool `json:",omitempty"`
 
-	Hostname   string            `json:",omitempty"`
-	Domainname string            `json:",omitempty"`
-	ExtraHosts []Host            `json:",omitempty"`
-	DNS        DNS               `json:",omitzero"`
-	Labels     map[string]string `json:",omitempty"`
+	Hostname   string `json:",omitempty"`
+	Domainname string `json:",omitempty"`
+	ExtraHosts []Host `json:",omitempty"`
+	// Aliases are names that this container alone knows services by, sorted by name.
+	Aliases []Alias           `json:",omitempty"`
+	DNS     DNS               `json:",omitzero"`
+	Labels  map[string]string `json:",omitempty"`
 	// Annotations go into the runtime-spec as they are.
 	Annotations map[string]string `json:",omitempty"`
 
@@ -82,6 +84,9 @@ type Host struct {
 	// IP is an address, or HostGateway.
 	IP string
 }
+
+// Alias is a further name of a service.
+type Alias struct{ Name, Service string }
 
 // HostGateway in place of an address means the host as the pod sees it.
 const HostGateway = "host-gateway"
@@ -194,8 +199,12 @@ const (
 type Restart struct {
 	// Policy "" is RestartNo.
 	Policy RestartPolicy `json:",omitempty"`
-	// MaxRetries bounds on-failure; 0 is no bound.
+	// MaxRetries bounds the restarts that failed; 0 is no bound.
 	MaxRetries int `json:",omitempty"`
+	// Delay is the wait before each restart; 0 is a back-off that grows.
+	Delay time.Duration `json:",omitempty"`
+	// Window is how long a container must live after a restart for that not to count as failed; 0 counts every one.
+	Window time.Duration `json:",omitempty"`
 }
 
 // Stop is how a container is asked to end.

@@ -20,7 +20,7 @@ func supported() map[string]bool {
 			keys[prefix+k] = true
 		}
 	}
-	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.*")
+	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.* models.**")
 	add("volumes.*.", "name external.** labels.** driver driver_opts.**")
 	add("secrets.*.", "name file environment labels.**")
 	add("configs.*.", "name file environment content labels.**")
@@ -30,13 +30,14 @@ func supported() map[string]bool {
 		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
 		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
-		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.**`)
+		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach`)
+	// models are refused by planner/desired.
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
 	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs")
 	add(s+"volumes.*.bind.", "propagation create_host_path recursive")
 	add(s+"volumes.*.volume.", "nocopy subpath")
 	add(s+"volumes.*.tmpfs.", "size mode")
-	add(s+"deploy.", `replicas restart_policy restart_policy.condition restart_policy.max_attempts resources resources.limits resources.limits.cpus
+	add(s+"deploy.", `replicas restart_policy restart_policy.** resources resources.limits resources.limits.cpus
 		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory`)
 	return keys
 }
@@ -103,6 +104,9 @@ func notYet(keys []string) string {
 	if len(keys) >= 3 && keys[0] == "services" && slices.Contains([]string{"network_mode", "mac_address", "networks"}, keys[2]) || keys[0] == "networks" {
 		return fmt.Sprintf("%q is not yet kept apart: all services share the pod's one network", key)
 	}
+	if len(keys) >= 3 && keys[0] == "services" && keys[2] == "external_links" {
+		return "external_links are ignored: a container of another project is in another pod; reach it by a port it publishes on the host"
+	}
 	return fmt.Sprintf("%q is not supported yet and is ignored", key)
 }
 
@@ -136,11 +140,6 @@ func (u *unsupported) service(s types.ServiceConfig) {
 	storage(s, warn)
 	u.image(s, base)
 	u.restarts(s, base)
-	for _, l := range s.Links {
-		if name, alias, ok := strings.Cut(l, ":"); ok && alias != name {
-			warn("links."+name, "the alias %q of a link", alias)
-		}
-	}
 }
 
 // ignored warns that the value of a service's key is not carried out.
@@ -189,16 +188,10 @@ func (u *unsupported) image(s types.ServiceConfig, base string) {
 	}
 }
 
-// restarts warns of a deploy.restart_policy that has no effect.
+// restarts warns of a restart that has no effect, as in docker compose.
 func (u *unsupported) restarts(s types.ServiceConfig, base string) {
-	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
-		return
-	}
-	if p := s.Deploy.RestartPolicy; p.MaxAttempts != nil && p.Condition != "on-failure" {
-		u.add(base+"deploy.restart_policy.max_attempts", "max_attempts bounds the condition on-failure only, and is ignored")
-	}
-	if s.Restart != "" {
-		u.add(base+"deploy.restart_policy", "restart_policy is ignored, since restart says it already")
+	if s.Restart != "" && s.Deploy != nil && s.Deploy.RestartPolicy != nil {
+		u.add(base+"restart", "restart is ignored, since deploy.restart_policy says it already")
 	}
 }
 

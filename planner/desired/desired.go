@@ -58,6 +58,7 @@ type translation struct {
 func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}}
 	t.choose()
+	t.models()
 	spec := pod.Spec{Name: project.Name, Dir: project.Dir, Files: project.Files, Cells: []pod.Cell{{Name: pod.DefaultCell}}}
 	spec.Disabled = slices.Sorted(maps.Keys(project.Model.DisabledServices))
 	for _, name := range t.wanted {
@@ -95,6 +96,21 @@ func (t *translation) choose() {
 		t.wanted = t.graph.Dependencies(t.opts.Services...)
 	}
 	t.wanted = slices.DeleteFunc(t.wanted, func(name string) bool { _, ok := services[name]; return !ok })
+}
+
+// models refuses models: they are served by a program of docker's, and a service that waits for one would never work.
+func (t *translation) models() {
+	const hint = "run the model as a service of its own, say with an image of ollama or llama.cpp"
+	for _, name := range t.wanted {
+		if s := t.project.Model.Services[name]; len(s.Models) > 0 {
+			t.problem(s, "models", hint, "a model needs docker's model runner, which pcompose has not got")
+		}
+	}
+	if len(t.problems) == 0 && len(t.project.Model.Models) > 0 {
+		p := t.project.Problem("models", "models need docker's model runner, which pcompose has not got")
+		p.Hint = hint
+		t.problems = append(t.problems, p)
+	}
 }
 
 // problem is about what stands at path below a service.
@@ -136,7 +152,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Image: s.Image, Pull: pull(s.PullPolicy), Platform: s.Platform,
 		Entrypoint: s.Entrypoint, Command: s.Command, Env: s.Environment.ToMapping(),
 		User: s.User, Groups: s.GroupAdd, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
-		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts),
+		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s.Links),
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
 		Mounts:      t.mounts(s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
@@ -169,6 +185,20 @@ func hosts(list types.HostsList) []pod.Host {
 		}
 	}
 	return out
+}
+
+// aliases are the names that links give to services.
+func aliases(links []string) []pod.Alias {
+	var out []pod.Alias
+	for _, link := range links {
+		if service, name, ok := strings.Cut(link, ":"); ok && name != service {
+			out = append(out, pod.Alias{Name: name, Service: service})
+		}
+	}
+	slices.SortFunc(out, func(a, b pod.Alias) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Service, b.Service))
+	})
+	return slices.Compact(out)
 }
 
 // labels are the service's own and docker compose's, which win.

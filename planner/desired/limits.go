@@ -127,30 +127,27 @@ func duration(d *types.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
-// restart is restart:, else deploy.restart_policy, whose condition is "any" where it says none.
+// restart is deploy.restart_policy, whose condition is "any" where it says none, else restart:.
 func restart(s types.ServiceConfig) pod.Restart {
-	if s.Restart != "" {
+	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
 		policy, count, _ := strings.Cut(s.Restart, ":")
 		retries, _ := strconv.Atoi(count)
 		return pod.Restart{Policy: pod.RestartPolicy(policy), MaxRetries: retries}
 	}
-	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
-		return pod.Restart{}
-	}
 	p := s.Deploy.RestartPolicy
+	out := pod.Restart{Policy: pod.RestartAlways, Delay: duration(p.Delay), Window: duration(p.Window)}
+	if p.MaxAttempts != nil {
+		out.MaxRetries = int(*p.MaxAttempts)
+	}
 	switch p.Condition {
 	case "none", "no":
 		return pod.Restart{Policy: pod.RestartNo}
 	case "on-failure":
-		out := pod.Restart{Policy: pod.RestartOnFailure}
-		if p.MaxAttempts != nil {
-			out.MaxRetries = int(*p.MaxAttempts)
-		}
-		return out
+		out.Policy = pod.RestartOnFailure
 	case "unless-stopped":
-		return pod.Restart{Policy: pod.RestartUnlessStopped}
+		out.Policy = pod.RestartUnlessStopped
 	}
-	return pod.Restart{Policy: pod.RestartAlways}
+	return out
 }
 
 // stop keeps a grace of zero apart from none said: it kills at once.

@@ -23,6 +23,8 @@ type State struct {
 	Launching bool
 	// Backoff is the wait before the last restart; 0 after a life long enough.
 	Backoff time.Duration
+	// Failed counts the restarts since the user's start whose life was shorter than the policy's window.
+	Failed int `json:",omitempty"`
 	// Stopping says that the container was asked to end and has not yet.
 	Stopping bool
 }
@@ -150,7 +152,7 @@ func start(s State) (State, []Effect) {
 	if s.Launching || runs(s) {
 		return s, nil
 	}
-	s.Launching, s.Stopping, s.Backoff = true, false, 0
+	s.Launching, s.Stopping, s.Backoff, s.Failed = true, false, 0, 0
 	s.Run.Stopped, s.Run.Error, s.Run.Restarts = false, "", 0
 	return s, []Effect{Disarm{TimerRestart}, Launch{}}
 }
@@ -200,10 +202,15 @@ func exited(c pod.Container, s State, e Exited) (State, []Effect) {
 	s.Run.Stopped = s.Run.Stopped || s.Stopping
 	s.Stopping = false
 	effects := []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
-	if s.Run.Stopped || !wanted(c.Restart, s.Run) {
+	if s.Run.Restarts > 0 && (c.Restart.Window == 0 || lived < c.Restart.Window) {
+		s.Failed++
+	}
+	if s.Run.Stopped || !wanted(c.Restart, s) {
 		return s, effects
 	}
 	switch {
+	case c.Restart.Delay > 0:
+		s.Backoff = c.Restart.Delay
 	case lived >= goodLife:
 		s.Backoff = firstBackoff
 	default:
@@ -214,12 +221,15 @@ func exited(c pod.Container, s State, e Exited) (State, []Effect) {
 }
 
 // wanted says whether a restart policy brings a container back after its exit.
-func wanted(r pod.Restart, run pod.Run) bool {
+func wanted(r pod.Restart, s State) bool {
+	if r.MaxRetries > 0 && s.Failed >= r.MaxRetries {
+		return false
+	}
 	switch r.Policy {
 	case pod.RestartAlways, pod.RestartUnlessStopped:
 		return true
 	case pod.RestartOnFailure:
-		return run.ExitCode != 0 && (r.MaxRetries == 0 || run.Restarts < r.MaxRetries)
+		return s.Run.ExitCode != 0
 	}
 	return false
 }

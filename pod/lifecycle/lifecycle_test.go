@@ -36,6 +36,7 @@ func show(st lifecycle.State, effects []lifecycle.Effect) string {
 	add(st.Run.ExitCode != 0, fmt.Sprintf("code=%d", st.Run.ExitCode))
 	add(st.Run.OOMKilled, "oom")
 	add(st.Run.Restarts != 0, fmt.Sprintf("restarts=%d", st.Run.Restarts))
+	add(st.Failed > 0 && st.Failed != st.Run.Restarts, fmt.Sprintf("failed=%d", st.Failed))
 	add(st.Run.Health != "", string(st.Run.Health))
 	add(st.Run.FailingStreak != 0, fmt.Sprintf("streak=%d", st.Run.FailingStreak))
 	add(st.Run.Error != "", fmt.Sprintf("error=%q", st.Run.Error))
@@ -109,8 +110,8 @@ func TestNext(t *testing.T) {
 			{due(0, lifecycle.TimerRestart), "restarting launching restarts=1 =>"},
 			{started(0), "running pid=7 restarts=1 =>"},
 			{exited(1*s, 9), "restarting code=9 restarts=1 => disarm:kill disarm:probe arm:restart:200ms"},
-			{due(0, lifecycle.TimerRestart), "restarting launching code=9 restarts=2 => launch"},
-			{started(2 * s), "running pid=7 restarts=2 =>"},
+			{due(0, lifecycle.TimerRestart), "restarting launching code=9 restarts=2 failed=1 => launch"},
+			{started(2 * s), "running pid=7 restarts=2 failed=1 =>"},
 			{exited(12*s, 1), "restarting code=1 restarts=2 => disarm:kill disarm:probe arm:restart:100ms"}, // a good life
 			{start(13 * s), "restarting launching code=1 => disarm:restart launch"},                         // a user does not wait
 			{due(0, lifecycle.TimerRestart), "restarting launching code=1 =>"},                              // too late to be disarmed
@@ -125,6 +126,31 @@ func TestNext(t *testing.T) {
 			{start(0), "exited launching code=2 => disarm:restart launch"},         // and counts anew
 			{started(0), "running pid=7 =>"},
 			{exited(0, 0), "exited => disarm:kill disarm:probe"},
+		}},
+		"a bound counts for always too": {restart(pod.RestartAlways, 1), []happening{
+			{start(0), "created launching => disarm:restart launch"},
+			{started(0), "running pid=7 =>"},
+			{exited(0, 0), "restarting => disarm:kill disarm:probe arm:restart:100ms"},
+			{due(0, lifecycle.TimerRestart), "restarting launching restarts=1 => launch"},
+			{started(0), "running pid=7 restarts=1 =>"},
+			{exited(0, 0), "exited restarts=1 => disarm:kill disarm:probe"},
+		}},
+		"a delay is the wait each time, and a life as long as the window is no failure": {pod.Container{
+			Restart: pod.Restart{Policy: pod.RestartOnFailure, MaxRetries: 2, Delay: 3 * s, Window: 5 * s},
+		}, []happening{
+			{start(0), "created launching => disarm:restart launch"},
+			{started(0), "running pid=7 =>"},
+			{exited(0, 1), "restarting code=1 => disarm:kill disarm:probe arm:restart:3s"}, // the first start is no restart
+			{due(3*s, lifecycle.TimerRestart), "restarting launching code=1 restarts=1 => launch"},
+			{started(3 * s), "running pid=7 restarts=1 =>"},
+			{exited(4*s, 1), "restarting code=1 restarts=1 => disarm:kill disarm:probe arm:restart:3s"},
+			{due(7*s, lifecycle.TimerRestart), "restarting launching code=1 restarts=2 failed=1 => launch"},
+			{started(7 * s), "running pid=7 restarts=2 failed=1 =>"},
+			{exited(12*s, 1), "restarting code=1 restarts=2 failed=1 => disarm:kill disarm:probe arm:restart:3s"}, // lived for 5s
+			{due(15*s, lifecycle.TimerRestart), "restarting launching code=1 restarts=3 failed=1 => launch"},
+			{started(15 * s), "running pid=7 restarts=3 failed=1 =>"},
+			{exited(16*s, 1), "exited code=1 restarts=3 failed=2 => disarm:kill disarm:probe"},
+			{start(20 * s), "exited launching code=1 => disarm:restart launch"},
 		}},
 		"an unknown exit is a failure": {restart(pod.RestartOnFailure, 0), []happening{
 			{start(0), "created launching => disarm:restart launch"},
@@ -350,7 +376,7 @@ func (w *world) happen(e lifecycle.Event) {
 		"a probe of what does not run":         (w.armed[lifecycle.TimerProbe] || w.probing) && !w.alive,
 		"two probes":                           w.armed[lifecycle.TimerProbe] && w.probing,
 		"stopped is not remembered":            w.forbidden != run.Stopped,
-		"more restarts than may be":            w.c.Restart.Policy == pod.RestartOnFailure && w.c.Restart.MaxRetries > 0 && run.Restarts > w.c.Restart.MaxRetries,
+		"more restarts than may be":            w.c.Restart.MaxRetries > 0 && run.Restarts > w.c.Restart.MaxRetries,
 		"a health of what is not checked":      run.Health != "" && (w.c.Health == nil || !w.alive),
 		"more probes than are kept":            len(run.Probes) > 5,
 		"an unstopped checked one is let down": w.c.Health != nil && w.alive && !w.st.Stopping && !w.armed[lifecycle.TimerProbe] && !w.probing,

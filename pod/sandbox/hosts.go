@@ -9,7 +9,7 @@ import (
 )
 
 // Hosts is the content of a container's /etc/hosts: localhost, its own hostname, the services, containers and
-// hostnames of its cell, which are all at 127.0.0.1, and its extra_hosts, where host-gateway is the given address.
+// hostnames of its cell and its links, which are all at 127.0.0.1, and its extra_hosts, where host-gateway is the given address.
 // A name in extra_hosts stands for what the file says alone, even if a service has that name.
 func Hosts(c pod.Container, all []pod.Container, gateway netip.Addr) []byte {
 	var b strings.Builder
@@ -52,6 +52,9 @@ func Hosts(c pod.Container, all []pod.Container, gateway netip.Addr) []byte {
 		if other.Cell == c.Cell && other.Name != c.Name {
 			line("127.0.0.1", names(other)...)
 		}
+	}
+	for _, a := range c.Aliases {
+		line("127.0.0.1", a.Name)
 	}
 	for _, h := range c.ExtraHosts {
 		ip := h.IP

@@ -13,7 +13,8 @@ import (
 
 func TestHosts(t *testing.T) {
 	web := pod.Container{Name: "shop-web-1", Service: "web", Cell: "default", Hostname: "www", Domainname: "example.org",
-		ExtraHosts: []pod.Host{{Name: "host.docker.internal", IP: pod.HostGateway}, {Name: "cache", IP: "192.0.2.7"}, {Name: "cache", IP: "2001:db8::7"}}}
+		ExtraHosts: []pod.Host{{Name: "host.docker.internal", IP: pod.HostGateway}, {Name: "cache", IP: "192.0.2.7"}, {Name: "cache", IP: "2001:db8::7"}},
+		Aliases:    []pod.Alias{{Name: "jobs", Service: "worker"}, {Name: "worker", Service: "cache"}}}
 	all := []pod.Container{
 		{Name: "shop-worker-2", Service: "worker", Cell: "default"},
 		{Name: "shop-worker-1", Service: "worker", Cell: "default"},
@@ -30,6 +31,7 @@ func TestHosts(t *testing.T) {
 127.0.0.1	abc shop-db-run-1
 127.0.0.1	shop-worker-1 worker
 127.0.0.1	shop-worker-2
+127.0.0.1	jobs
 10.89.255.254	host.docker.internal
 192.0.2.7	cache
 2001:db8::7	cache

@@ -28,7 +28,7 @@ type attachment struct {
 	since time.Time
 }
 
-func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, since time.Time) attachment {
+func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, since time.Time) (attachment, error) {
 	a := attachment{opt: opt, spec: spec, since: since}
 	for _, c := range spec.Containers {
 		a.watched = append(a.watched, c.Service)
@@ -39,18 +39,24 @@ func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, sinc
 			a.watched = opt.services
 		}
 	}
-	a.prints = opt.services
-	switch {
-	case len(opt.attach) > 0:
-		a.prints = opt.attach
-	case len(opt.services) == 0 || opt.attachDependencies:
-		a.prints = slices.DeleteFunc(slices.Clone(a.watched), func(s string) bool {
+	a.prints = opt.attach
+	if len(opt.attach) == 0 {
+		a.prints = a.watched
+		if len(opt.services) > 0 && !opt.attachDependencies {
+			a.prints = opt.services
+		}
+		a.prints = slices.DeleteFunc(slices.Clone(a.prints), func(s string) bool {
 			attach := project.Model.Services[s].Attach
 			return attach != nil && !*attach
 		})
 	}
 	a.prints = slices.DeleteFunc(slices.Clone(a.prints), func(s string) bool { return slices.Contains(opt.noAttach, s) })
-	return a
+	for _, s := range opt.attach {
+		if !slices.Contains(a.watched, s) {
+			return a, fmt.Errorf("cannot attach to service %q: it is not part of this up", s)
+		}
+	}
+	return a, nil
 }
 
 // raising is a pod that is brought up while its output shows.

@@ -97,7 +97,11 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		if errors.As(context.Cause(planning), &signal) {
 			return signal
 		}
-		return newAttachment(opt, project, spec, begun).follow(ctx, r)
+		a, err := newAttachment(opt, project, spec, begun)
+		if err != nil {
+			return err
+		}
+		return a.follow(ctx, r)
 	}
 	planning, cancel := opt.bounded(planning)
 	defer cancel()
