@@ -37,7 +37,11 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.StopContainer:
 		return stopContainer(ctx, p, a)
 	case planner.KillContainer:
-		return sendSignal(ctx, p, a)
+		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Signal: &control.Signal{ID: id, Name: a.Signal}} })
+	case planner.PauseContainer:
+		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Pause: &control.Pause{ID: id}} })
+	case planner.UnpauseContainer:
+		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Unpause: &control.Unpause{ID: id}} })
 	case planner.RemoveContainer:
 		return p.removeContainer(ctx, a)
 	case planner.RemoveSandbox:
@@ -85,12 +89,13 @@ func stopContainer(ctx context.Context, p *Project, a planner.StopContainer) err
 	return err
 }
 
-func sendSignal(ctx context.Context, p *Project, a planner.KillContainer) error {
-	r, err := p.record(a.Name)
+// askOf asks the supervisor for what is to be done to a container.
+func askOf(ctx context.Context, p *Project, container string, request func(id string) control.Request) error {
+	r, err := p.record(container)
 	if err != nil {
 		return err
 	}
-	_, err = p.client().ask(ctx, control.Request{Signal: &control.Signal{ID: r.ID, Name: a.Signal}})
+	_, err = p.client().ask(ctx, request(r.ID))
 	return err
 }
 

@@ -72,6 +72,9 @@ type (
 		Name   string
 		Signal string
 	}
+	// PauseContainer freezes the processes of a running container, UnpauseContainer lets them go on.
+	PauseContainer   struct{ Name string }
+	UnpauseContainer struct{ Name string }
 	// RemoveContainer removes a stopped container: its root, its logs and, if Volumes, its anonymous volumes.
 	RemoveContainer struct {
 		Name    string
@@ -133,6 +136,14 @@ func (a StopContainer) describe() Description {
 
 func (a KillContainer) describe() Description {
 	return Description{KindContainer, a.Name, "kill", "with " + a.Signal}
+}
+
+func (a PauseContainer) describe() Description {
+	return Description{KindContainer, a.Name, "pause", ""}
+}
+
+func (a UnpauseContainer) describe() Description {
+	return Description{KindContainer, a.Name, "unpause", ""}
 }
 
 func (a RemoveContainer) describe() Description {

@@ -105,6 +105,10 @@ func runCommand(in map[string]string) (*planner.Plan, error) {
 		return planner.Restart(have, services, !o.up.OnlyNamed, o.up.Grace)
 	case "kill":
 		return planner.Kill(have, services, "SIGUSR1"), nil
+	case "pause":
+		return planner.Pause(have, services), nil
+	case "unpause":
+		return planner.Unpause(have, services), nil
 	case "remove":
 		return planner.Remove(have, services, o.stop, o.down.Volumes), nil
 	}

@@ -20,6 +20,9 @@ type Request struct {
 	// Stop is answered when the process has ended and its output is stored.
 	Stop   *Stop   `json:",omitempty"`
 	Signal *Signal `json:",omitempty"`
+	// Pause and Unpause are answered when the container's processes are frozen or go on.
+	Pause   *Pause   `json:",omitempty"`
+	Unpause *Unpause `json:",omitempty"`
 	// Wait is answered when the condition is reached, or cannot be any more.
 	Wait *Wait `json:",omitempty"`
 	// Forget makes the supervisor end a container and forget it; it is answered when nothing of its runtime state
@@ -45,6 +48,12 @@ type Stop struct {
 
 // Signal sends a signal, by name, to a container's first process.
 type Signal struct{ ID, Name string }
+
+// Pause freezes the processes of a running container, Unpause thaws them. One that is paused, or is not, stays so.
+type Pause struct{ ID string }
+
+// Unpause is described with Pause.
+type Unpause struct{ ID string }
 
 // Wait waits for a condition; Until "" is the end of the process, whatever its exit code.
 type Wait struct {

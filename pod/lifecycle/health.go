@@ -48,7 +48,7 @@ func interval(h *pod.Health, run pod.Run, now time.Time) time.Duration {
 }
 
 func probed(c pod.Container, s State, p pod.Probe) (State, []Effect) {
-	if s.Run.State != pod.StateRunning || s.Stopping || !Checked(c) {
+	if s.Run.State != pod.StateRunning || s.Stopping || s.Pausing || !Checked(c) {
 		return s, nil
 	}
 	s.Run.Probes = append(slices.Clone(s.Run.Probes), p)

@@ -27,6 +27,9 @@ type State struct {
 	Failed int `json:",omitempty"`
 	// Stopping says that the container was asked to end and has not yet.
 	Stopping bool
+	// Pausing and Resuming say that its processes are being frozen or thawed.
+	Pausing  bool `json:",omitempty"`
+	Resuming bool `json:",omitempty"`
 }
 
 // Event is something that happened to a container at a time.
@@ -43,10 +46,11 @@ type (
 		At  time.Time
 		PID int
 	}
-	// StartFailed says why its process could not be started.
+	// StartFailed says why its process could not be started. Code is 126 or 127 where its command cannot be run.
 	StartFailed struct {
-		At  time.Time
-		Err string
+		At   time.Time
+		Err  string
+		Code int
 	}
 	// Exited says that its process has ended and its output is stored. Code is 128+n after signal n.
 	Exited struct {
@@ -65,6 +69,18 @@ type (
 	}
 	// Probed says what a health check found.
 	Probed struct{ Probe pod.Probe }
+	// Pause is a user's wish that its processes rest, Unpause that they go on. One that is asked to end is not paused.
+	Pause   struct{}
+	Unpause struct{}
+	// Frozen and Thawed say that the wish was carried out, or why it could not be.
+	Frozen struct {
+		At  time.Time
+		Err string
+	}
+	Thawed struct {
+		At  time.Time
+		Err string
+	}
 )
 
 func (Start) event()       {}
@@ -75,6 +91,10 @@ func (Stop) event()        {}
 func (Killed) event()      {}
 func (Due) event()         {}
 func (Probed) event()      {}
+func (Pause) event()       {}
+func (Unpause) event()     {}
+func (Frozen) event()      {}
+func (Thawed) event()      {}
 
 // Timer is one of the timers of a container; each runs at most once at a time.
 type Timer string
@@ -104,6 +124,9 @@ type (
 	Disarm struct{ Timer Timer }
 	// RunProbe runs the health check once; Probed follows.
 	RunProbe struct{}
+	// Freeze and Thaw stop all processes and let them go on; Frozen or Thawed follows.
+	Freeze struct{}
+	Thaw   struct{}
 )
 
 func (Launch) effect()   {}
@@ -111,6 +134,8 @@ func (Signal) effect()   {}
 func (Arm) effect()      {}
 func (Disarm) effect()   {}
 func (RunProbe) effect() {}
+func (Freeze) effect()   {}
+func (Thaw) effect()     {}
 
 // Kill is the signal no process can ignore.
 const Kill = "SIGKILL"
@@ -121,6 +146,8 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = time.Minute
 	goodLife     = 10 * time.Second
+	// startError is the exit code of a container that could not be started for another reason than its command.
+	startError = 128
 )
 
 // Next is the state after an event, and what is to be done. Events that make no sense in a state, such as a
@@ -139,11 +166,19 @@ func Next(c pod.Container, s State, e Event) (State, []Effect) {
 		return stop(s, e)
 	case Killed:
 		s.Run.Stopped = true
-		return s, nil
+		return thaw(s, nil)
 	case Due:
 		return due(s, e)
 	case Probed:
 		return probed(c, s, e.Probe)
+	case Pause:
+		return pause(s)
+	case Unpause:
+		return thaw(s, nil)
+	case Frozen:
+		return frozen(c, s, e)
+	case Thawed:
+		return thawed(c, s, e)
 	}
 	return s, nil
 }
@@ -188,7 +223,10 @@ func startFailed(s State, e StartFailed) (State, []Effect) {
 	if s.Run.State != pod.StateCreated {
 		s.Run.State = pod.StateExited
 	}
-	s.Run.ExitCode = 127
+	s.Run.ExitCode = startError
+	if e.Code != 0 {
+		s.Run.ExitCode = e.Code
+	}
 	return s, nil
 }
 
@@ -200,7 +238,7 @@ func exited(c pod.Container, s State, e Exited) (State, []Effect) {
 	s.Run.State, s.Run.PID = pod.StateExited, 0
 	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Health = e.Code, e.OOMKilled, e.At, ""
 	s.Run.Stopped = s.Run.Stopped || s.Stopping
-	s.Stopping = false
+	s.Stopping, s.Pausing, s.Resuming = false, false, false
 	effects := []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
 	if s.Run.Restarts > 0 && (c.Restart.Window == 0 || lived < c.Restart.Window) {
 		s.Failed++
@@ -248,9 +286,9 @@ func stop(s State, e Stop) (State, []Effect) {
 	}
 	s.Stopping = true
 	if e.Grace <= 0 {
-		return s, []Effect{Disarm{TimerProbe}, Signal{Kill}}
+		return thaw(s, []Effect{Disarm{TimerProbe}, Signal{Kill}})
 	}
-	return s, []Effect{Disarm{TimerProbe}, Signal{}, Arm{TimerKill, e.Grace}}
+	return thaw(s, []Effect{Disarm{TimerProbe}, Signal{}, Arm{TimerKill, e.Grace}})
 }
 
 func due(s State, e Due) (State, []Effect) {
@@ -259,10 +297,10 @@ func due(s State, e Due) (State, []Effect) {
 		s.Launching = true
 		s.Run.Restarts++
 		return s, []Effect{Launch{}}
-	case e.Timer == TimerProbe && s.Run.State == pod.StateRunning && !s.Stopping:
+	case e.Timer == TimerProbe && s.Run.State == pod.StateRunning && !s.Stopping && !s.Pausing:
 		return s, []Effect{RunProbe{}}
 	case e.Timer == TimerKill && runs(s) && s.Stopping:
-		return s, []Effect{Signal{Kill}}
+		return thaw(s, []Effect{Signal{Kill}})
 	}
 	return s, nil
 }

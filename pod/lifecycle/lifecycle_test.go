@@ -31,6 +31,8 @@ func show(st lifecycle.State, effects []lifecycle.Effect) string {
 	}
 	add(st.Launching, "launching")
 	add(st.Stopping, "stopping")
+	add(st.Pausing, "pausing")
+	add(st.Resuming, "resuming")
 	add(st.Run.Stopped, "stopped")
 	add(st.Run.PID != 0, fmt.Sprintf("pid=%d", st.Run.PID))
 	add(st.Run.ExitCode != 0, fmt.Sprintf("code=%d", st.Run.ExitCode))
@@ -53,6 +55,10 @@ func show(st lifecycle.State, effects []lifecycle.Effect) string {
 			words = append(words, "disarm:"+string(e.Timer))
 		case lifecycle.RunProbe:
 			words = append(words, "probe")
+		case lifecycle.Freeze:
+			words = append(words, "freeze")
+		case lifecycle.Thaw:
+			words = append(words, "thaw")
 		}
 	}
 	return strings.Join(words, " ")
@@ -198,31 +204,35 @@ func TestNext(t *testing.T) {
 		}},
 		"stopped after its end": {restart(pod.RestartUnlessStopped, 0), []happening{
 			{start(0), "created launching => disarm:restart launch"},
-			{failed("no such program"), `created code=127 error="no such program" =>`},
-			{lifecycle.Stop{}, `created stopped code=127 error="no such program" =>`},
+			{failed("no such program"), `created code=128 error="no such program" =>`},
+			{lifecycle.Stop{}, `created stopped code=128 error="no such program" =>`},
 		}},
 		"a start that fails is not tried again": {always, []happening{
 			{start(0), "created launching => disarm:restart launch"},
 			{started(0), "running pid=7 =>"},
 			{exited(0, 1), "restarting code=1 => disarm:kill disarm:probe arm:restart:100ms"},
 			{due(0, lifecycle.TimerRestart), "restarting launching code=1 restarts=1 => launch"},
-			{failed("no such program"), `exited code=127 restarts=1 error="no such program" =>`},
-			{start(0), "exited launching code=127 => disarm:restart launch"},
-			{lifecycle.Stop{}, "exited launching stopping stopped code=127 =>"},
-			{failed("again"), `exited stopped code=127 error="again" =>`},
+			{failed("no such program"), `exited code=128 restarts=1 error="no such program" =>`},
+			{start(0), "exited launching code=128 => disarm:restart launch"},
+			{lifecycle.Stop{}, "exited launching stopping stopped code=128 =>"},
+			{failed("again"), `exited stopped code=128 error="again" =>`},
 		}},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			st := lifecycle.State{Run: pod.Run{State: pod.StateCreated}}
-			for i, h := range test.events {
-				next, effects := lifecycle.Next(test.container, st, h.event)
-				if got := show(next, effects); got != h.want {
-					t.Fatalf("event %d, %+v:\n%s, want\n%s", i+1, h.event, got, h.want)
-				}
-				st = next
-			}
-		})
+		t.Run(name, func(t *testing.T) { happens(t, test.container, test.events) })
+	}
+}
+
+// happens takes a container that was never started through events.
+func happens(t *testing.T, c pod.Container, events []happening) {
+	t.Helper()
+	st := lifecycle.State{Run: pod.Run{State: pod.StateCreated}}
+	for i, h := range events {
+		next, effects := lifecycle.Next(c, st, h.event)
+		if got := show(next, effects); got != h.want {
+			t.Fatalf("event %d, %T%+v:\n%s, want\n%s", i+1, h.event, h.event, got, h.want)
+		}
+		st = next
 	}
 }
 

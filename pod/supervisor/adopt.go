@@ -65,7 +65,12 @@ func (s *adoption) resume(ctx context.Context, c *container) {
 		if c.run.Stopping { // its time has begun before: whoever asked, with another grace, asks again
 			s.carryOut(ctx, c, lifecycle.Arm{Timer: lifecycle.TimerKill, In: c.bundle.Container.Stop.GraceOrDefault()})
 		}
-		if lifecycle.Checked(c.bundle.Container) && !c.run.Stopping {
+		switch {
+		case c.run.Pausing:
+			s.carryOut(ctx, c, lifecycle.Freeze{})
+		case c.run.Resuming:
+			s.carryOut(ctx, c, lifecycle.Thaw{})
+		case lifecycle.Checked(c.bundle.Container) && !c.run.Stopping && run.State == pod.StateRunning:
 			s.carryOut(ctx, c, lifecycle.RunProbe{})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/pcompose/pcompose/pod"
@@ -25,8 +26,12 @@ type container struct {
 	timers map[lifecycle.Timer]*time.Timer
 	// waiters wait for a condition; each is asked after every event and removed when it says it is done.
 	waiters []func(*container) (done bool)
-	// probing ends the probe that runs; nil when none does.
+	// probing ends the probe that runs; nil when none does. probes counts them: a late one is not the newest.
 	probing context.CancelFunc
+	probes  int
+	// freezer is held by who freezes or thaws, beside the loop; frozenErr is why the last of them failed.
+	freezer   sync.Mutex
+	frozenErr string
 	// ending says that the process has ended and its output is being stored.
 	ending bool
 }
@@ -103,9 +108,14 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 		if e.Timer == lifecycle.TimerProbe && c.probing != nil {
 			c.probing()
 			c.probing = nil // the next run's first probe does not wait for this one's end
+			c.probes++
 		}
 	case lifecycle.RunProbe:
 		s.probe(ctx, c)
+	case lifecycle.Freeze:
+		go s.freeze(ctx, c)
+	case lifecycle.Thaw:
+		go s.thaw(ctx, c)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/runtime"
 )
@@ -40,17 +41,21 @@ func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec,
 }
 
 func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
-	var running bool
+	var running, paused bool
 	var name string
 	var err error
 	doErr := s.do(ctx, func() {
 		var c *container
 		if c, err = s.find(req.ID); err == nil {
+			paused = c.run.Pausing || c.run.Run.State == pod.StatePaused
 			running, name = c.run.Run.State.Alive() && c.run.Run.PID != 0 && !c.ending, c.bundle.Container.Name
 		}
 	})
 	if err = errors.Join(doErr, err); err != nil {
 		return nil, err
+	}
+	if running && paused {
+		return nil, fmt.Errorf("cannot run a command in container %q: it is paused: `pcompose unpause` lets it go on", name)
 	}
 	if !running {
 		return nil, fmt.Errorf("cannot run a command in container %q: it is not running", name)

@@ -36,7 +36,7 @@ func (s *Supervisor) launch(ctx context.Context, c *container) {
 		}
 		s.post(ctx, func() {
 			if err != nil {
-				s.happen(ctx, c, lifecycle.StartFailed{At: time.Now(), Err: plain(err)})
+				s.happen(ctx, c, lifecycle.StartFailed{At: time.Now(), Err: plain(err), Code: commandCode(err)})
 				return
 			}
 			c.output, c.run.Start = l.output, l.start
@@ -110,6 +110,15 @@ func plain(err error) string {
 		return command.Message
 	}
 	return err.Error()
+}
+
+// commandCode is 126 or 127 of a command that cannot be run, 0 of any other error.
+func commandCode(err error) int {
+	var command *runtime.CommandError
+	if errors.As(err, &command) {
+		return command.Code
+	}
+	return 0
 }
 
 // signalNumber reads SIGTERM, TERM, 15, and SIGRTMIN+3 or SIGRTMAX-1: 34 and 64 are their ends as libc counts, see signal(7).

@@ -26,7 +26,8 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	timeout := lifecycle.Timeout(c.bundle.Container.Health)
 	probing, cancel := context.WithTimeout(ctx, timeout)
 	c.probing = cancel
-	started, b := c.run.Run.StartedAt, c.bundle
+	c.probes++
+	number, b := c.probes, c.bundle
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
@@ -36,7 +37,7 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 			p.ExitCode, p.Output = -1, fmt.Sprintf("health check took longer than %s\n", timeout)+p.Output
 		}
 		s.post(ctx, func() {
-			if c.run.Run.StartedAt.Equal(started) { // else it was of the run before
+			if c.probes == number { // else it was of the run before, or a pause has ended it
 				c.probing = nil
 				s.happen(ctx, c, lifecycle.Probed{Probe: p})
 			}

@@ -86,6 +86,10 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		}, stopped)
 	case req.Signal != nil:
 		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.kill(ctx, c, req.Signal.Name) }, nil)
+	case req.Pause != nil:
+		return s.pause(ctx, req.Pause.ID)
+	case req.Unpause != nil:
+		return s.unpause(ctx, req.Unpause.ID)
 	case req.Wait != nil:
 		return s.wait(ctx, *req.Wait)
 	case req.Update != nil:

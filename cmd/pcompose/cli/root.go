@@ -50,7 +50,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.PersistentFlags().BoolVar(&env.global.dryRun, "dry-run", false, "Print the plan instead of carrying it out")
 	root.AddCommand(
 		newUp(env, runUp), newDown(env, runDown), newCreate(env, runCreate), newStart(env, runStart), newStop(env, runStop),
-		newRestart(env, runRestart), newKill(env, runKill), newRm(env, runRm), newScale(env, runScale), newPlan(env, runPlan),
+		newRestart(env, runRestart), newKill(env, runKill), newPause(env, runPause), newUnpause(env, runUnpause), newRm(env, runRm), newScale(env, runScale), newPlan(env, runPlan),
 		newPs(env, runPs), newLogs(env, runLogs), newExec(env, runExec), newTop(env, runTop), newWait(env, runWait),
 		newPort(env, runPort), newLs(env, runLs), newConfig(env, runConfig), newPull(env, runPull), newImages(env, runImages),
 		newVersion(env, runVersion), newPod(env), newVolume(env), newImage(env),

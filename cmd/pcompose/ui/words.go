@@ -42,6 +42,10 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 		return "Stopping", "Stopped"
 	case planner.KillContainer:
 		return "Killing", "Killed"
+	case planner.PauseContainer:
+		return "Pausing", "Paused"
+	case planner.UnpauseContainer:
+		return "Unpausing", "Unpaused"
 	case planner.RemoveContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage:
 		return "Removing", "Removed"
 	}

@@ -1,0 +1,92 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/lifecycle"
+	"github.com/pcompose/pcompose/pod/runtime"
+)
+
+// pause freezes a container and replies when it is frozen.
+func (s *server) pause(ctx context.Context, id string) (control.Reply, error) {
+	return s.inContainer(ctx, id, func(c *container) error {
+		switch run := c.run.Run; {
+		case run.State == pod.StatePaused:
+			return nil
+		case run.State != pod.StateRunning || c.ending:
+			return fmt.Errorf("cannot pause container %q: it is not running", c.bundle.Container.Name)
+		case c.run.Stopping:
+			return fmt.Errorf("cannot pause container %q: it was asked to end", c.bundle.Container.Name)
+		}
+		s.happen(ctx, c, lifecycle.Pause{})
+		return nil
+	}, func(c *container) (bool, error) {
+		if c.run.Pausing {
+			return false, nil
+		}
+		return true, unless(c.run.Run.State == pod.StatePaused, "cannot pause container %q: %s", c)
+	})
+}
+
+// unpause thaws a container and replies when it goes on.
+func (s *server) unpause(ctx context.Context, id string) (control.Reply, error) {
+	return s.inContainer(ctx, id, func(c *container) error {
+		if !c.run.Pausing {
+			s.happen(ctx, c, lifecycle.Unpause{})
+		}
+		return nil
+	}, func(c *container) (bool, error) {
+		if c.run.Pausing || c.run.Resuming {
+			return false, nil
+		}
+		return true, unless(c.run.Run.State != pod.StatePaused, "cannot unpause container %q: %s", c)
+	})
+}
+
+func unless(done bool, format string, c *container) error {
+	why := c.frozenErr
+	switch {
+	case done:
+		return nil
+	case why == "":
+		why = "it is " + string(c.run.Run.State) + " now"
+	}
+	return fmt.Errorf(format, c.bundle.Container.Name, why)
+}
+
+// freeze and thaw run beside the loop, one at a time a container.
+func (s *Supervisor) freeze(ctx context.Context, c *container) {
+	c.freezer.Lock()
+	defer c.freezer.Unlock()
+	why := s.settle(ctx, s.runtime.Pause(ctx, c.bundle.ID), c.bundle.ID, runtime.Paused)
+	_ = s.do(ctx, func() { // fails where the supervisor ends: the next one freezes again
+		c.frozenErr = why
+		s.happen(ctx, c, lifecycle.Frozen{At: time.Now(), Err: why})
+	})
+}
+
+func (s *Supervisor) thaw(ctx context.Context, c *container) {
+	c.freezer.Lock()
+	defer c.freezer.Unlock()
+	why := s.settle(ctx, s.runtime.Resume(ctx, c.bundle.ID), c.bundle.ID, runtime.Running)
+	_ = s.do(ctx, func() { // as in freeze
+		c.frozenErr = why
+		s.happen(ctx, c, lifecycle.Thawed{At: time.Now(), Err: why})
+	})
+}
+
+// settle says why a container is not what it should be. A supervisor that was killed in the middle may have made it
+// that before, which the runtime takes for an error.
+func (s *Supervisor) settle(ctx context.Context, err error, id string, want runtime.Status) string {
+	if err == nil {
+		return ""
+	}
+	if st, stateErr := s.runtime.State(ctx, id); stateErr == nil && st.Status == want {
+		return ""
+	}
+	return plain(err)
+}
