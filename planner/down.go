@@ -22,7 +22,7 @@ const (
 
 // DownOptions are what `down` may be asked for.
 type DownOptions struct {
-	// Services limits it to these containers; nil is the whole pod.
+	// Services limits it to these, with what only they use; nil is the whole pod.
 	Services      []string
 	Volumes       bool
 	Images        RemoveImages
@@ -52,17 +52,17 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 	case observed.Up || observed.Spec != nil:
 		removed = append(removed, plan.add(RemoveSandbox{observed.Name}, "asked to end", removed...))
 	}
-	if opt.Services != nil {
-		return plan
-	}
 	for _, c := range rest {
+		if opt.Services != nil {
+			break // the others were meant to stay
+		}
 		plan.note("container %s is of service %s, which the file does not have, and keeps the pod: --remove-orphans removes it", c.Name, c.Service)
 	}
 	if opt.Volumes {
-		removeVolumes(plan, desired, observed, rest, removed)
+		opt.removeVolumes(plan, desired, observed, rest, removed)
 	}
 	if opt.Images != KeepImages {
-		for _, image := range unusedImages(desired, observed, rest, opt.Images) {
+		for _, image := range opt.unusedImages(desired, observed, rest) {
 			plan.add(RemoveImage{image}, "asked to remove images", removed...)
 		}
 	}
@@ -84,8 +84,21 @@ func Undo(before, now pod.Status) *Plan {
 	return Down(nil, now, DownOptions{Volumes: true})
 }
 
-// removeVolumes removes the volumes that the file or the pod declares, but those of containers that stay.
-func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, after []int) {
+// concerned are the containers of the pod and the file that are to end.
+func (o DownOptions) concerned(desired *pod.Spec, observed pod.Status) []pod.Container {
+	var all []pod.Container
+	for _, c := range observed.Containers {
+		all = append(all, c.Container)
+	}
+	if desired != nil {
+		all = append(all, desired.Containers...)
+	}
+	return slices.DeleteFunc(all, func(c pod.Container) bool { return o.Services != nil && !slices.Contains(o.Services, c.Service) })
+}
+
+// removeVolumes removes the volumes that the file or the pod declares, but those of containers that stay, and where
+// services are named those of others.
+func (o DownOptions) removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, after []int) {
 	declared := map[string]pod.Volume{}
 	for _, spec := range []*pod.Spec{observed.Spec, desired} {
 		if spec != nil {
@@ -94,9 +107,12 @@ func removeVolumes(plan *Plan, desired *pod.Spec, observed pod.Status, rest []po
 			}
 		}
 	}
-	names := slices.Sorted(keys(declared))
-	for _, name := range names {
+	concerned := o.concerned(desired, observed)
+	for _, name := range slices.Sorted(keys(declared)) {
 		mounts := func(c pod.ContainerStatus) bool { return mountsVolume(c.Container, name) }
+		if o.Services != nil && !slices.ContainsFunc(concerned, func(c pod.Container) bool { return mountsVolume(c, name) }) {
+			continue
+		}
 		if !declared[name].External && slices.Contains(observed.Volumes, name) && !slices.ContainsFunc(rest, mounts) {
 			plan.add(RemoveVolume{name}, "asked to remove volumes", after...)
 			plan.loses(fmt.Sprintf("the data in volume %s", name))
@@ -109,21 +125,16 @@ func mountsVolume(c pod.Container, name string) bool {
 }
 
 // unusedImages are the images of the file and the pod, but those of containers that stay; sorted.
-func unusedImages(desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus, which RemoveImages) []string {
+func (o DownOptions) unusedImages(desired *pod.Spec, observed pod.Status, rest []pod.ContainerStatus) []string {
 	var images []string
-	for _, c := range observed.Containers {
+	for _, c := range o.concerned(desired, observed) {
 		images = append(images, c.Image)
-	}
-	if desired != nil {
-		for _, c := range desired.Containers {
-			images = append(images, c.Image)
-		}
 	}
 	slices.Sort(images)
 	return slices.DeleteFunc(slices.Compact(images), func(image string) bool {
 		_, present := observed.Images[image]
 		used := slices.ContainsFunc(rest, func(c pod.ContainerStatus) bool { return c.Image == image })
-		return !present || used || which != AllImages && !builtFor(observed.Name, image)
+		return !present || used || o.Images != AllImages && !builtFor(observed.Name, image)
 	})
 }
 

@@ -29,6 +29,8 @@ type UpOptions struct {
 	// CreateOnly starts nothing.
 	CreateOnly bool
 	Recreate   Recreate
+	// AllVolumes makes those too that no container mounts.
+	AllVolumes bool
 	// Restart stops what runs of the selected containers and starts them all.
 	Restart bool
 	// ForceDependencies replaces what the services named depend on, whatever Recreate says of the named.

@@ -41,9 +41,13 @@ func (u *up) createVolumes() error {
 	var errs []error
 	for _, v := range u.desired.Volumes {
 		switch {
-		case used[v.Name] == "" || slices.Contains(u.observed.Volumes, v.Name):
+		case used[v.Name] == "" && !u.opt.AllVolumes || slices.Contains(u.observed.Volumes, v.Name):
 		case v.External:
-			errs = append(errs, fmt.Errorf("cannot create container %q: volume %q is external and does not exist: create it with `pcompose volume create %s`", used[v.Name], v.Name, v.Name))
+			missing := fmt.Errorf("volume %q is external and does not exist: create it with `pcompose volume create %s`", v.Name, v.Name)
+			if used[v.Name] != "" {
+				missing = fmt.Errorf("cannot create container %q: %w", used[v.Name], missing)
+			}
+			errs = append(errs, missing)
 		default:
 			u.made[v.Name] = u.plan.add(CreateVolume{v}, "does not exist", u.pulls...)
 		}

@@ -25,7 +25,13 @@ type Options struct {
 	WithoutDependencies bool
 	// Scale has the number of replicas for some services, over what the file says.
 	Scale map[string]int
+	// AllResources brings the volumes along that no service uses.
+	AllResources bool
+	// Separator stands between the parts of a container's name; "" is "-", docker compose 1 had "_".
+	Separator string
 }
+
+func (o Options) separator() string { return cmp.Or(o.Separator, "-") }
 
 // Labels that docker compose puts on containers and volumes; tools find a project's parts by them.
 const (
@@ -67,6 +73,11 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 			spec.Idle = append(spec.Idle, name)
 		}
 		spec.Containers = append(spec.Containers, replicas...)
+	}
+	if opts.AllResources {
+		for _, key := range slices.Sorted(maps.Keys(project.Model.Volumes)) {
+			t.volume(key)
+		}
 	}
 	slices.Sort(spec.Idle)
 	t.cell(spec.Containers)
@@ -134,7 +145,7 @@ func (t *translation) service(s types.ServiceConfig) []pod.Container {
 	var all []pod.Container
 	for n := 1; n <= replicas; n++ {
 		c := t.container(s)
-		c.Name, c.Replica, c.Listens = fmt.Sprintf("%s-%s-%d", t.project.Name, s.Name, n), n, slices.Clone(listens)
+		c.Name, c.Replica, c.Listens = strings.Join([]string{t.project.Name, s.Name, fmt.Sprint(n)}, t.opts.separator()), n, slices.Clone(listens)
 		if s.ContainerName != "" {
 			c.Name = s.ContainerName
 		}
@@ -160,10 +171,11 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}
 	if c.Image == "" {
-		c.Image = t.project.Name + "-" + s.Name
+		c.Image = t.project.Name + t.opts.separator() + s.Name
 	}
 	return c
 }
+
 
 // pull maps the policies that are carried out; load.Unsupported warns of the others.
 func pull(policy string) pod.PullPolicy {

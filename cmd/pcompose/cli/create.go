@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pcompose/pcompose/planner/desired"
 )
 
 type createOptions struct {
@@ -25,7 +23,7 @@ func runCreate(ctx context.Context, env *Env, opt *createOptions) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
-	_, spec, err := env.pod(ctx, opt.services, desired.Options{Scale: opt.scale})
+	_, spec, err := opt.desire(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,16 @@ import (
 )
 
 type killOptions struct {
-	services []string
-	signal   string
+	services      []string
+	signal        string
+	removeOrphans bool
 }
 
 func newKill(env *Env, run action[killOptions]) *cobra.Command {
 	opt := &killOptions{}
 	cmd := command(env, "kill [OPTIONS] [SERVICE...]", "Force stop service containers", &opt.services, bind(env, opt, run))
 	cmd.Flags().StringVarP(&opt.signal, "signal", "s", "SIGKILL", "Signal to send, by name or number")
+	cmd.Flags().BoolVar(&opt.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Kill containers of services the file does not have too")
 	return cmd
 }
 
@@ -31,8 +33,21 @@ func runKill(ctx context.Context, env *Env, opt *killOptions) error {
 	if err != nil {
 		return err
 	}
-	return env.simple(ctx, opt.services, func(_ target, observed pod.Status) (*planner.Plan, error) {
-		return planner.Kill(observed, orAll(opt.services), signal), nil
+	return env.simple(ctx, opt.services, func(t target, observed pod.Status) (*planner.Plan, error) {
+		services := orAll(opt.services)
+		if services == nil && t.spec != nil && !opt.removeOrphans {
+			services = []string{}
+			for _, c := range observed.Containers {
+				if t.spec.Has(c.Service) {
+					services = append(services, c.Service)
+				}
+			}
+		}
+		plan := planner.Kill(observed, services, signal)
+		if plan.Empty() {
+			env.ui.Say("no container to kill")
+		}
+		return plan, nil
 	})
 }
 

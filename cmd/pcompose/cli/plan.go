@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/planner"
-	"github.com/pcompose/pcompose/planner/desired"
 )
 
 type planOptions struct {
@@ -34,7 +33,7 @@ func runPlan(ctx context.Context, env *Env, opt *planOptions) error {
 	if err := oneOf("--format", opt.format, "table", "json", "text"); err != nil {
 		return err
 	}
-	_, spec, err := env.pod(ctx, opt.services, desired.Options{Scale: opt.scale})
+	_, spec, err := opt.desire(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,17 @@ func (env *Env) pod(ctx context.Context, services []string, opt desired.Options)
 		return nil, pod.Spec{}, unsupported
 	}
 	env.warn(unsupported)
-	spec, err := desired.Pod(project, opt)
+	spec, err := env.desired(project, opt)
 	return project, spec, err
+}
+
+// desired is the pod of a project, as the global flags want it.
+func (env *Env) desired(project *compose.Project, opt desired.Options) (pod.Spec, error) {
+	opt.AllResources = env.global.allResources
+	if env.global.compatible {
+		opt.Separator = "_"
+	}
+	return desired.Pod(project, opt)
 }
 
 func (env *Env) warn(problems []compose.Problem) {
@@ -60,7 +69,7 @@ func (env *Env) target(ctx context.Context) (target, error) {
 	project, err := env.load(ctx, nil)
 	if err == nil {
 		var spec pod.Spec
-		if spec, err = desired.Pod(project, desired.Options{}); err == nil {
+		if spec, err = env.desired(project, desired.Options{}); err == nil {
 			return target{project.Name, &spec}, nil
 		}
 	}
@@ -108,7 +117,10 @@ func find(observed pod.Status, service string, index int) (pod.ContainerStatus, 
 
 // shortName is a container's name as logs show it: without the project, unless the file names the container.
 func shortName(project string, c pod.Container) string {
-	return strings.TrimPrefix(c.Name, project+"-")
+	if rest, ok := strings.CutPrefix(c.Name, project); ok && strings.IndexAny(rest, "-_") == 0 {
+		return rest[1:]
+	}
+	return c.Name
 }
 
 // chosen are the containers of the named services; none named are all. One-off containers must be named.

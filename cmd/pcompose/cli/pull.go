@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
@@ -19,13 +21,15 @@ type pullOptions struct {
 	services                           []string
 	policy                             string
 	quiet, ignoreFailures, withDepends bool
+	ignoreBuildable                    bool
 }
 
 func newPull(env *Env, run action[pullOptions]) *cobra.Command {
 	opt := &pullOptions{}
 	cmd := command(env, "pull [OPTIONS] [SERVICE...]", "Pull service images", &opt.services, bind(env, opt, run))
 	f := cmd.Flags()
-	f.StringVar(&opt.policy, "policy", "always", "Which images to pull: always, missing")
+	f.StringVar(&opt.policy, "policy", "", "Which images to pull: always, missing (default: what the file says, else always)")
+	f.BoolVar(&opt.ignoreBuildable, "ignore-buildable", false, "Leave out the images of services that can be built")
 	f.BoolVarP(&opt.quiet, "quiet", "q", false, "Pull without showing progress")
 	f.BoolVar(&opt.ignoreFailures, "ignore-pull-failures", false, "Pull what can be had, ignore what cannot")
 	f.BoolVar(&opt.withDepends, "include-deps", false, "Pull what the services depend on too")
@@ -40,7 +44,7 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 	if err != nil {
 		return err
 	}
-	spec, err := desired.Pod(project, desired.Options{})
+	spec, err := env.desired(project, desired.Options{})
 	if err != nil {
 		return err
 	}
@@ -59,13 +63,7 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 	}
 	plan := pulls(spec, services, func(c pod.Container) string {
 		_, have := observed.Images[c.Image]
-		switch {
-		case c.Pull == pod.PullNever, have && opt.policy == "missing":
-			return ""
-		case !have:
-			return "not in the store"
-		}
-		return "asked to pull"
+		return opt.why(project.Model.Services[c.Service], have)
 	})
 	if env.global.dryRun {
 		return env.ui.Plan(plan)
@@ -80,6 +78,23 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 		return nil
 	}
 	return err
+}
+
+// why says why a service's image is pulled, "" for not: its policy, or the one asked for, says whether one that is
+// there is. An image without a name of its own is in no registry.
+func (o *pullOptions) why(s types.ServiceConfig, have bool) string {
+	policy := cmp.Or(o.policy, s.PullPolicy)
+	switch {
+	case s.Build != nil && (s.Image == "" || o.ignoreBuildable):
+		return ""
+	case s.PullPolicy == types.PullPolicyNever || s.PullPolicy == types.PullPolicyBuild:
+		return ""
+	case !have:
+		return "not in the store"
+	case policy == types.PullPolicyMissing || policy == types.PullPolicyIfNotPresent:
+		return ""
+	}
+	return "asked to pull"
 }
 
 // pulls is a plan that pulls the images of services, each once, for which why gives a reason.
@@ -108,6 +123,10 @@ func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, er
 	}
 	plan := pulls(spec, services, func(c pod.Container) string {
 		_, have := observed.Images[c.Image]
+		if err := s.notBuilt(spec, c); err != nil && !have {
+			missing = append(missing, err)
+			return ""
+		}
 		switch {
 		case s.pull == "always" || s.pull == "policy" && c.Pull == pod.PullAlways:
 			return "asked to pull"

@@ -22,6 +22,7 @@ type global struct {
 	parallel                  int
 	progress, ansi            string
 	dryRun, strict            bool
+	allResources, compatible  bool
 	root, runRoot, runtime    string
 }
 
@@ -40,7 +41,7 @@ func newRoot(env *Env) *cobra.Command {
 		RunE:             unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			env.command = cmd.CommandPath()
-			return env.settle()
+			return env.settle(cmd.Root().Flags().Changed)
 		},
 	}
 	root.SetFlagErrorFunc(explainFlag)
@@ -68,15 +69,17 @@ func (g *global) bind(f *pflag.FlagSet, env *Env) {
 	f.StringVar(&g.dir, "project-directory", "", "Working directory of the project (default: that of the first Compose file)")
 	f.IntVar(&g.parallel, "parallel", -1, "How many steps may run at once, -1 for all")
 	f.StringVar(&g.progress, "progress", "", "How progress is shown: auto, tty, plain, json, quiet")
-	f.StringVar(&g.ansi, "ansi", "", "When escape sequences are printed: auto, always, never")
+	f.StringVar(&g.ansi, "ansi", "auto", "When escape sequences are printed: auto, always, never")
+	f.BoolVar(&g.allResources, "all-resources", false, "Make the volumes too that no service uses")
+	f.BoolVar(&g.compatible, "compatibility", isTrue(env.getenv("COMPOSE_COMPATIBILITY")), "Name containers as docker-compose 1 did, project_service_1")
 	f.BoolVar(&g.strict, "strict", false, "Fail where a key of the file would not be carried out, instead of warning")
 	f.StringVar(&g.root, "root", env.getenv("PCOMPOSE_ROOT"), "Where state and volumes are kept (PCOMPOSE_ROOT)")
 	f.StringVar(&g.runRoot, "runroot", env.getenv("PCOMPOSE_RUNROOT"), "Where what does not outlive a reboot is kept (PCOMPOSE_RUNROOT)")
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime, by name or path (default: containers.conf, else crun, else runc)")
 }
 
-// settle completes the global flags from the environment, checks them and makes the display.
-func (env *Env) settle() error {
+// settle completes the global flags from the environment where they were not given, checks them and makes the display.
+func (env *Env) settle(changed func(flag string) bool) error {
 	g := &env.global
 	if limit := env.getenv("COMPOSE_PARALLEL_LIMIT"); g.parallel == -1 && limit != "" {
 		n, err := strconv.Atoi(limit)
@@ -88,8 +91,8 @@ func (env *Env) settle() error {
 	if g.progress == "" {
 		g.progress = env.getenv("COMPOSE_PROGRESS")
 	}
-	if g.ansi == "" {
-		g.ansi = env.getenv("COMPOSE_ANSI")
+	if ansi := env.getenv("COMPOSE_ANSI"); ansi != "" && !changed("ansi") {
+		g.ansi = ansi
 	}
 	if err := errors.Join(
 		oneOf("--progress", g.progress, string(ui.Auto), string(ui.TTY), string(ui.Plain), string(ui.JSON), string(ui.Quiet)),

@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pcompose/pcompose/planner/desired"
 )
 
 type scaleOptions struct {
@@ -33,7 +31,7 @@ func runScale(ctx context.Context, env *Env, opt *scaleOptions) error {
 		}
 	}
 	opt.services = slices.Sorted(maps.Keys(opt.scale))
-	_, spec, err := env.pod(ctx, opt.services, desired.Options{Scale: opt.scale})
+	_, spec, err := opt.desire(ctx, env)
 	if err != nil {
 		return err
 	}

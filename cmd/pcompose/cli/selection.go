@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/spf13/pflag"
 
 	"github.com/pcompose/pcompose/planner"
@@ -17,9 +18,12 @@ type selection struct {
 	forceRecreate, noRecreate, recreateDeps, noDeps    bool
 	renewAnonymous, removeOrphans, ignoreOrphans, wait bool
 	noStart                                            bool
+	build, noBuild, yes, allVolumes                    bool
 	pull                                               string
 	grace                                              *time.Duration
 	scale                                              map[string]int
+	// built are the services that have something to build; desire fills them in.
+	built map[string]types.ServiceConfig
 }
 
 func (s *selection) bind(f *pflag.FlagSet, env *Env) {
@@ -28,6 +32,9 @@ func (s *selection) bind(f *pflag.FlagSet, env *Env) {
 	f.BoolVar(&s.recreateDeps, "always-recreate-deps", false, "Recreate the containers depended on too")
 	f.BoolVarP(&s.renewAnonymous, "renew-anon-volumes", "V", false, "Make anonymous volumes anew instead of taking them over")
 	f.BoolVar(&s.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Remove containers of services the file does not have")
+	f.BoolVar(&s.build, "build", false, "Build images first; an error where a service has one to build: pcompose does not build yet")
+	f.BoolVar(&s.noBuild, "no-build", false, "Build no image: one that would have to be is an error")
+	f.BoolVarP(&s.yes, "yes", "y", false, "Answer every question with yes")
 	f.StringVar(&s.pull, "pull", "policy", "Pull images before running: always, missing, never, policy (what the file says)")
 	f.VarP(&seconds{&s.grace}, "timeout", "t", "Seconds a container has to stop before it is killed")
 	scaleFlag(f, &s.scale)
@@ -40,17 +47,19 @@ func (s *selection) check() error {
 		return errors.New("--force-recreate and --no-recreate contradict each other")
 	case s.recreateDeps && s.noRecreate:
 		return errors.New("--always-recreate-deps and --no-recreate contradict each other")
+	case s.build && s.noBuild:
+		return errors.New("--build and --no-build contradict each other")
 	case s.removeOrphans && s.ignoreOrphans:
 		return errors.New("--remove-orphans and COMPOSE_IGNORE_ORPHANS contradict each other")
 	}
-	return oneOf("--pull", s.pull, "always", "missing", "never", "policy")
+	return oneOf("--pull", s.pull, "always", "missing", "never", "policy", "build")
 }
 
 // options are what planner.Up is asked for.
 func (s *selection) options() planner.UpOptions {
 	opt := planner.UpOptions{
 		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
-		RemoveOrphans: s.removeOrphans, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
+		RemoveOrphans: s.removeOrphans, AllVolumes: s.allVolumes, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
 	}
 	switch {
 	case s.forceRecreate:

@@ -7,15 +7,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pcompose/pcompose/planner/desired"
 )
 
 type upOptions struct {
 	selection
 	detach                         bool
 	waitTimeout                    time.Duration
-	quietPull                      bool
+	quietPull, quietBuild          bool
 	abortOnExit, abortOnFailure    bool
 	exitCodeFrom                   string
 	noPrefix, noColour, timestamps bool
@@ -46,6 +44,7 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 	opt.bind(f, env)
 	f.BoolVar(&opt.noDeps, "no-deps", false, "Leave out what the named services depend on")
 	f.BoolVar(&opt.quietPull, "quiet-pull", false, "Pull without showing progress")
+	f.BoolVar(&opt.quietBuild, "quiet-build", false, "Show nothing of builds")
 	f.BoolVar(&opt.abortOnExit, "abort-on-container-exit", false, "Stop all containers when one exits")
 	f.BoolVar(&opt.abortOnFailure, "abort-on-container-failure", false, "Stop all containers when one exits with a failure")
 	f.StringVar(&opt.exitCodeFrom, "exit-code-from", "", "Return the exit code of this service's container; implies --abort-on-container-exit")
@@ -77,7 +76,7 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 	begun := env.now()
 	planning, stop := env.interruptible(ctx)
 	defer stop()
-	project, spec, err := env.pod(planning, opt.services, desired.Options{Scale: opt.scale})
+	project, spec, err := opt.desire(planning, env)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,8 @@ type UI struct {
 	Mode     Mode
 	// Now is the clock.
 	Now func() time.Time
+	// Yes answers every question with yes.
+	Yes bool
 	// Tick is how often live progress is redrawn; 0 redraws on events only.
 	Tick time.Duration
 }
@@ -126,8 +128,12 @@ func (u *UI) Fail(err error) {
 	fmt.Fprintln(u.Err, strings.TrimRight(err.Error(), "\n"))
 }
 
-// Confirm asks, and takes anything but y or yes for a no; so it does where nobody can answer.
+// Confirm asks, unless the answer is known to be yes, and takes anything but y or yes for a no; so it does where nobody
+// can answer.
 func (u *UI) Confirm(question string) bool {
+	if u.Yes {
+		return true
+	}
 	fmt.Fprintf(u.Err, "%s [yN] ", question)
 	answer, err := bufio.NewReader(u.In).ReadString('\n')
 	if err != nil {
