@@ -52,6 +52,7 @@ func (in *inspector) inspect(model *types.Project) {
 		names[s.ContainerName] = name
 	}
 	in.ports(model)
+	networks{inspector: in, model: model}.check()
 	in.objects(model)
 	for _, cycle := range graph.New(model).Cycles() {
 		path, at := in.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])

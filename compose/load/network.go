@@ -1,0 +1,228 @@
+package load
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// networks checks addresses: that those of the file fit each other, before anything is made of them.
+type networks struct {
+	*inspector
+	model *types.Project
+	// given are the addresses given out so far: network and address, to who has it.
+	given map[string]string
+}
+
+// check checks all networks and each service's place on them.
+func (n networks) check() {
+	n.given = map[string]string{}
+	var all []poolPlace
+	for _, key := range slices.Sorted(maps.Keys(n.model.Networks)) {
+		all = append(all, n.pools(key, n.model.Networks[key])...)
+	}
+	for i, p := range all {
+		for _, other := range all[:i] {
+			if p.subnet.Overlaps(other.subnet) {
+				n.at(p.path+".subnet", fmt.Sprintf("%s overlaps %s of network %q at %s", p.subnet, other.subnet, other.network, n.where(other.path+".subnet")), "")
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.model.Services)) {
+		n.service(n.model.Services[name])
+	}
+}
+
+// poolPlace is a subnet that reads well.
+type poolPlace struct {
+	network, path string
+	subnet        netip.Prefix
+}
+
+// pools checks the subnets of one network.
+func (n networks) pools(key string, network types.NetworkConfig) []poolPlace {
+	var all []poolPlace
+	for i, pool := range network.Ipam.Config {
+		path := fmt.Sprintf("networks.%s.ipam.config[%d]", key, i)
+		if pool.Subnet == "" {
+			if pool.Gateway != "" || pool.IPRange != "" || len(pool.AuxiliaryAddresses) > 0 {
+				n.at(path, "a pool without a subnet has nothing that its addresses could be of", `add "subnet:"`)
+			}
+			continue
+		}
+		subnet, err := netip.ParsePrefix(pool.Subnet)
+		if err != nil {
+			n.at(path+".subnet", fmt.Sprintf("%q is no subnet", pool.Subnet), "write it as 172.28.0.0/16")
+			continue
+		}
+		if masked := subnet.Masked(); masked != subnet {
+			n.at(path+".subnet", fmt.Sprintf("%s is an address in a subnet", subnet), fmt.Sprintf("write %s", masked))
+			continue
+		}
+		all = append(all, poolPlace{key, path, subnet})
+		if pool.IPRange != "" {
+			if r, err := netip.ParsePrefix(pool.IPRange); err != nil || r.Bits() < subnet.Bits() || !subnet.Contains(r.Addr()) {
+				n.at(path+".ip_range", fmt.Sprintf("%q is no part of the subnet %s", pool.IPRange, subnet), "")
+			}
+		}
+		n.within(path+".gateway", pool.Gateway, subnet)
+		n.give(key, pool.Gateway, "the gateway", path+".gateway")
+		for _, name := range slices.Sorted(maps.Keys(pool.AuxiliaryAddresses)) {
+			at := path + ".aux_addresses." + name
+			n.within(at, pool.AuxiliaryAddresses[name], subnet)
+			n.give(key, pool.AuxiliaryAddresses[name], fmt.Sprintf("the auxiliary address %q", name), at)
+		}
+	}
+	return all
+}
+
+// within checks that an address is one, and of a subnet.
+func (n networks) within(path, address string, subnet netip.Prefix) {
+	if address == "" {
+		return
+	}
+	switch addr, err := netip.ParseAddr(address); {
+	case err != nil:
+		n.at(path, fmt.Sprintf("%q is no address", address), "")
+	case !subnet.Contains(addr):
+		n.at(path, fmt.Sprintf("%s is not in the subnet %s", address, subnet), "")
+	}
+}
+
+// give notes who has an address of a network, which nobody else may have.
+func (n networks) give(network, address, who, path string) {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return
+	}
+	key := network + " " + addr.String()
+	if other, taken := n.given[key]; taken {
+		n.at(path, fmt.Sprintf("%s is already the address of %s on network %q", addr, other, network), "")
+		return
+	}
+	n.given[key] = who
+}
+
+// service checks a service's place on its networks.
+func (n networks) service(s types.ServiceConfig) {
+	n.mode(s)
+	interfaces := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
+		a := s.Networks[key]
+		if a == nil {
+			continue
+		}
+		base := "services." + s.Name + ".networks." + key
+		n.address(s, key, a.Ipv4Address, base+".ipv4_address")
+		n.address(s, key, a.Ipv6Address, base+".ipv6_address")
+		for _, l := range a.LinkLocalIPs {
+			if _, err := netip.ParseAddr(l); err != nil {
+				n.at(base+".link_local_ips", fmt.Sprintf("%q is no address", l), "")
+			}
+		}
+		n.mac(s, a.MacAddress, base+".mac_address")
+		if name := a.InterfaceName; name != "" {
+			// dev_valid_name of the kernel: IFNAMSIZ is 16 with the closing zero.
+			if len(name) > 15 || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n") || name == "lo" {
+				n.at(base+".interface_name", fmt.Sprintf("%q is no name of an interface: it has at most 15 characters, no slash, colon or space", name), "")
+			}
+			if other, taken := interfaces[name]; taken {
+				n.at(base+".interface_name", fmt.Sprintf("%q is already the interface on network %q", name, other), "")
+			}
+			interfaces[name] = key
+		}
+	}
+	n.mac(s, s.MacAddress, "services."+s.Name+".mac_address")
+}
+
+// mac checks a hardware address.
+func (n networks) mac(s types.ServiceConfig, mac, path string) {
+	if mac == "" {
+		return
+	}
+	if hw, err := net.ParseMAC(mac); err != nil || len(hw) != 6 {
+		n.at(path, fmt.Sprintf("%q is no hardware address", mac), "write it as 02:42:ac:11:65:43")
+	}
+	n.single(s, path, mac)
+}
+
+// single refuses what only one replica can have.
+func (n networks) single(s types.ServiceConfig, path, what string) {
+	if replicas := s.GetScale(); replicas > 1 {
+		n.at(path, fmt.Sprintf("%d replicas cannot all be %s", replicas, what), "scale to 1, or leave it out")
+	}
+}
+
+// address checks a static address: that its network has it, and that nobody else does.
+func (n networks) address(s types.ServiceConfig, network, address, path string) {
+	if address == "" {
+		return
+	}
+	addr, err := netip.ParseAddr(address)
+	if err != nil || addr.Is4() != strings.HasSuffix(path, ".ipv4_address") {
+		n.at(path, fmt.Sprintf("%q is no %s address", address, map[bool]string{true: "IPv4", false: "IPv6"}[strings.HasSuffix(path, ".ipv4_address")]), "")
+		return
+	}
+	var subnets []string
+	contained := false
+	for _, pool := range n.model.Networks[network].Ipam.Config {
+		if subnet, err := netip.ParsePrefix(pool.Subnet); err == nil {
+			subnets = append(subnets, pool.Subnet)
+			contained = contained || subnet.Contains(addr)
+			if subnet.Masked().Addr() == addr {
+				n.at(path, fmt.Sprintf("%s is the subnet itself, and no address of it", addr), "")
+			}
+		}
+	}
+	switch {
+	case bool(n.model.Networks[network].External):
+		// Its subnets are not this file's to know.
+	case len(subnets) == 0:
+		n.at(path, fmt.Sprintf("%s is in no subnet of network %q, whose file names none", addr, network),
+			fmt.Sprintf("name one: networks: {%s: {ipam: {config: [{subnet: ...}]}}}", network))
+	case !contained:
+		n.at(path, fmt.Sprintf("%s is not in the subnet %s of network %q", addr, strings.Join(subnets, ", "), network), "")
+	}
+	n.single(s, path, address)
+	n.give(network, address, fmt.Sprintf("service %q at %s", s.Name, n.where(path)), path)
+}
+
+// mode checks network_mode and what stands beside it.
+func (n networks) mode(s types.ServiceConfig) {
+	path := "services." + s.Name + ".network_mode"
+	kind, of, joins := strings.Cut(s.NetworkMode, ":")
+	known := []string{"none", "host", "bridge", "default"}
+	switch {
+	case s.NetworkMode == "":
+		return
+	case joins && (kind == "service" || kind == "container"):
+		if of == "" {
+			n.at(path, fmt.Sprintf("%q names no %s", s.NetworkMode, kind), "")
+		}
+	case !slices.Contains(known, s.NetworkMode):
+		hint := compose.DidYouMean(s.NetworkMode, known)
+		if hint == "" {
+			hint = "known are none, host, bridge, service:NAME and container:NAME"
+		}
+		n.at(path, fmt.Sprintf("unknown network mode %q", s.NetworkMode), hint)
+		return
+	}
+	if joins || s.NetworkMode == "none" {
+		for _, p := range s.Ports {
+			n.problem(n.places.At(compose.Path(compose.PortKeys(s.Name, p)...)), "services."+s.Name+".ports",
+				fmt.Sprintf("a service whose network_mode is %s has no port of its own to publish", s.NetworkMode),
+				map[bool]string{true: "publish it at " + of, false: "leave one of them out"}[joins])
+		}
+	}
+	for _, l := range s.Links {
+		name, _, _ := strings.Cut(l, ":")
+		n.at("services."+s.Name+".links."+name, fmt.Sprintf("a service whose network_mode is %s has no network for a link", s.NetworkMode), "")
+	}
+}
