@@ -45,8 +45,16 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 		r = state.Record{
 			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(), Argv: ocispec.Args(c, imageConfig(config)),
 		}
-		err := p.edit(func(s *state.Project) {
-			r.Anonymous = anonymous(c, config, s.Kept[c.Name])
+		givers, err := p.givers(c)
+		if err != nil {
+			return err
+		}
+		r.Taken = taken(c, givers)
+		if r.Mounted, err = p.engine.mountedImages(r.Mounts()); err != nil {
+			return err
+		}
+		err = p.edit(func(s *state.Project) {
+			r.Anonymous = anonymous(r.Mounts(), config, s.Kept[c.Name])
 			delete(s.Kept, c.Name)
 			s.Containers[c.Name] = r
 		})
@@ -69,6 +77,9 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 		return err
 	}
 	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name}); err != nil {
+		return err
+	}
+	if err := makeMounted(roots, p.name, r); err != nil {
 		return err
 	}
 	return p.bundle(r).make(ctx, config, report)
@@ -110,7 +121,7 @@ func imageConfig(c image.RunConfig) ocispec.ImageConfig {
 
 // anonymous names a volume for every path that wants one without naming it: in the file, or in the image where
 // the file mounts nothing there. Those of the container that is replaced are taken over.
-func anonymous(c pod.Container, config image.RunConfig, reuse map[string]string) map[string]string {
+func anonymous(mounts []pod.Mount, config image.RunConfig, reuse map[string]string) map[string]string {
 	mounted := map[string]bool{}
 	volumes := map[string]string{}
 	name := func(path string) {
@@ -119,7 +130,7 @@ func anonymous(c pod.Container, config image.RunConfig, reuse map[string]string)
 			volumes[path] = newID()
 		}
 	}
-	for _, m := range c.Mounts {
+	for _, m := range mounts {
 		mounted[m.Target] = true
 		if m.Type == pod.MountVolume && m.Source == "" {
 			name(m.Target)
@@ -156,7 +167,7 @@ func (p *Project) startContainer(ctx context.Context, name string, report func(e
 			return fmt.Errorf("cannot start container %q: %w", name, err)
 		}
 	}
-	if err := p.bundle(r).writeHosts(ctx); err != nil {
+	if err := errors.Join(p.bundle(r).bindSubpaths(), p.bundle(r).writeHosts(ctx)); err != nil {
 		return fmt.Errorf("cannot start container %q: %w", name, err)
 	}
 	_, err = p.client().ask(ctx, control.Request{Start: &control.Start{ID: r.ID}})

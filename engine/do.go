@@ -10,6 +10,7 @@ import (
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 )
 
@@ -131,17 +132,7 @@ func volumeUsers(s *state.Store, name string) []string {
 }
 
 func mountsVolume(r state.Record, name string) bool {
-	for _, m := range r.Container.Mounts {
-		if m.Source == name {
-			return true
-		}
-	}
-	for _, v := range r.Anonymous {
-		if v == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(given(r), func(m pod.Mount) bool { return m.Type == pod.MountVolume && m.Source == name })
 }
 
 func (e *Engine) removeImage(ref string) error {

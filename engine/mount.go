@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/pcompose/pcompose/engine/ocispec"
+	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/volume"
 	"github.com/pcompose/pcompose/pod"
 )
@@ -20,7 +21,7 @@ func (b *bundle) mounts(ctx context.Context) ([]ocispec.Mount, error) {
 	r := b.record
 	var all []ocispec.Mount
 	named := map[string]bool{}
-	for i, m := range r.Container.Mounts {
+	for i, m := range r.Mounts() {
 		if v := r.Anonymous[m.Target]; v != "" && m.Source == "" {
 			m.Source = v
 		}
@@ -63,16 +64,58 @@ func (b *bundle) mount(ctx context.Context, m pod.Mount, number int) (string, er
 				return "", err
 			}
 		}
-		if m.Subpath == "" {
-			return path, nil
-		}
-		at := filepath.Join(b.dir, "subpaths", strconv.Itoa(number))
-		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+		return b.within(path, m, number), nil
+	case pod.MountImage:
+		roots, err := b.project.engine.roots()
+		if err != nil {
 			return "", err
 		}
-		return at, volumes.BindSubpath(m.Source, m.Subpath, at)
+		path, err := roots.Mount(b.record.Mounted[m.Target].Root)
+		return b.within(path, m, number), err
 	}
 	return "", fmt.Errorf("mount of type %q on %s is not known", m.Type, m.Target)
+}
+
+// within is where a mount of a volume or an image is on the host: its own path, or where bindSubpaths will put its
+// subpath.
+func (b *bundle) within(path string, m pod.Mount, number int) string {
+	if m.Subpath == "" {
+		return path
+	}
+	return filepath.Join(b.dir, "subpaths", strconv.Itoa(number))
+}
+
+// bindSubpaths puts the subpaths of volumes and images where config.json has them, as they are now: what a container
+// is to start with may have come, or been swapped for a link, since it was made (CVE-2017-1002101 and
+// CVE-2021-25741, see volume.BindSubpath). A container that runs keeps what it has.
+func (b *bundle) bindSubpaths() error {
+	for i, m := range b.record.Mounts() {
+		if m.Subpath == "" {
+			continue
+		}
+		path, what := "", fmt.Sprintf("volume %q", m.Source)
+		var err error
+		if m.Type == pod.MountImage {
+			var roots *rootfs.Roots
+			what = fmt.Sprintf("image %q", m.Source)
+			if roots, err = b.project.engine.roots(); err == nil {
+				path, err = roots.Mount(b.record.Mounted[m.Target].Root)
+			}
+		} else {
+			path, err = b.project.engine.volumes.Mount(m.Source)
+		}
+		at := b.within(path, m, i)
+		if err == nil {
+			err = errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), volume.Unbind(at))
+		}
+		if err == nil {
+			err = volume.BindSubpath(path, m.Subpath, at)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot mount %q of %s on %s: %w", m.Subpath, what, m.Target, err)
+		}
+	}
+	return nil
 }
 
 func bindSource(m pod.Mount) error {

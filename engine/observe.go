@@ -40,7 +40,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	if err := look.images(want); err != nil {
 		return status, err
 	}
-	if err := look.volumes(want); err != nil {
+	if err := errors.Join(look.volumes(want), look.foreign(want)); err != nil {
 		return status, err
 	}
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
@@ -109,7 +109,8 @@ func (o *observation) containers(ctx context.Context, remembered *state.Project)
 			run = o.engine.rest(status.Name, r.ID)
 		}
 		status.Containers = append(status.Containers, pod.ContainerStatus{
-			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Argv: r.Argv, Anonymous: r.Anonymous, Run: run,
+			Container: r.Container, ID: r.ID, ImageID: r.ImageID, CreatedAt: r.CreatedAt, Argv: r.Argv, Anonymous: r.Anonymous,
+			Taken: r.Taken, MountedImages: ids(r.Mounted), Run: run,
 		})
 	}
 	slices.SortFunc(status.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
@@ -151,7 +152,9 @@ func (e *Engine) partial(id string) pod.Run {
 func (o *observation) images(want *pod.Spec) error {
 	refs := map[string]bool{}
 	for _, c := range want.Containers {
-		refs[c.Image] = true
+		for _, image := range c.Images() {
+			refs[image] = true
+		}
 	}
 	if len(refs) == 0 {
 		return nil
@@ -174,6 +177,28 @@ func (o *observation) images(want *pod.Spec) error {
 		}
 		o.status.Images[ref] = found
 	}
+	return nil
+}
+
+// foreign looks for containers of other projects that volumes are taken from.
+func (o *observation) foreign(want *pod.Spec) error {
+	for _, c := range want.Containers {
+		for _, from := range c.VolumesFrom {
+			_, ours := want.Container(from.Container)
+			if ours || slices.Contains(o.status.Foreign, from.Container) {
+				continue
+			}
+			_, err := o.engine.foreign(from.Container)
+			if errors.Is(err, errNoContainer) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			o.status.Foreign = append(o.status.Foreign, from.Container)
+		}
+	}
+	slices.Sort(o.status.Foreign)
 	return nil
 }
 

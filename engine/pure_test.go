@@ -41,7 +41,7 @@ func TestAnonymous(t *testing.T) {
 		"no longer wanted":  {reuse: map[string]string{"/data": "old"}, want: nil},
 		"tmpfs has no name": {mounts: []pod.Mount{{Type: pod.MountTmpfs, Target: "/t"}}, want: nil},
 	} {
-		got := anonymous(pod.Container{Mounts: test.mounts}, image.RunConfig{Volumes: test.image}, test.reuse)
+		got := anonymous(test.mounts, image.RunConfig{Volumes: test.image}, test.reuse)
 		var words []string
 		for _, path := range slices.Sorted(maps.Keys(got)) {
 			if len(got[path]) == 64 {

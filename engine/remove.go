@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/engine/volume"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 )
 
@@ -29,10 +32,8 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 		return fmt.Errorf("cannot remove container %q: %w", a.Name, err)
 	}
 	if a.Volumes {
-		for _, v := range r.Anonymous {
-			if err := p.engine.volumes.Remove(v, nil); err != nil {
-				return err
-			}
+		if err := p.removeAnonymous(r); err != nil {
+			return err
 		}
 	}
 	return p.edit(func(s *state.Project) {
@@ -46,6 +47,32 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 	})
 }
 
+// removeAnonymous removes the anonymous volumes that a container has, and no other.
+func (p *Project) removeAnonymous(r state.Record) error {
+	var names []string
+	for _, m := range given(r) {
+		if m.Type == pod.MountVolume {
+			names = append(names, m.Source)
+		}
+	}
+	for _, name := range names {
+		v, err := p.engine.volumes.Inspect(name)
+		if errors.Is(err, volume.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if _, ok := v.Labels[anonymousLabel]; !ok || slices.ContainsFunc(volumeUsers(p.engine.state, name), func(c string) bool { return c != r.Container.Name }) {
+			continue
+		}
+		if err := p.engine.volumes.Remove(name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // removeFiles removes a container's root, bundle and logs. Whatever is mounted below the bundle goes first.
 func removeFiles(p *Project, r state.Record) error {
 	if err := p.bundle(r).remove(); err != nil {
@@ -55,5 +82,8 @@ func removeFiles(p *Project, r state.Record) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(roots.Remove(r.ID), os.RemoveAll(p.logDir(r)))
+	for _, m := range r.Mounted {
+		err = errors.Join(err, roots.Remove(m.Root))
+	}
+	return errors.Join(err, roots.Remove(r.ID), os.RemoveAll(p.logDir(r)))
 }

@@ -82,8 +82,28 @@ func (ch *choice) chooseFates() {
 		}
 	}
 	for changed := true; changed; {
-		changed = ch.bounceDependents()
+		changed = ch.replaceTakers() || ch.bounceDependents()
 	}
+}
+
+// replaceTakers replaces the containers that have the volumes of one that is replaced: those may be others then. It
+// says whether it found one.
+func (ch *choice) replaceTakers() bool {
+	found := false
+	for _, name := range ch.names {
+		f := ch.fates[name]
+		if f.created() || ch.opt.Recreate == RecreateNone {
+			continue
+		}
+		for _, from := range f.want.VolumesFrom {
+			if giver := ch.fates[from.Container]; giver != nil && giver.replace != "" {
+				f.replace = fmt.Sprintf("has the volumes of %s, which is replaced", from.Container)
+				f.start, f.bounce, f.updated, found = "created", "", nil, true
+				break
+			}
+		}
+	}
+	return found
 }
 
 // forced says whether the user wants a service's containers replaced whatever they are.

@@ -109,8 +109,8 @@ func (o DownOptions) removeVolumes(plan *Plan, desired *pod.Spec, observed pod.S
 	}
 	concerned := o.concerned(desired, observed)
 	for _, name := range slices.Sorted(keys(declared)) {
-		mounts := func(c pod.ContainerStatus) bool { return mountsVolume(c.Container, name) }
-		if o.Services != nil && !slices.ContainsFunc(concerned, func(c pod.Container) bool { return mountsVolume(c, name) }) {
+		mounts := func(c pod.ContainerStatus) bool { return mountsVolume(slices.Concat(c.Mounts, c.Taken), name) }
+		if o.Services != nil && !slices.ContainsFunc(concerned, func(c pod.Container) bool { return mountsVolume(c.Mounts, name) }) {
 			continue
 		}
 		if !declared[name].External && slices.Contains(observed.Volumes, name) && !slices.ContainsFunc(rest, mounts) {
@@ -120,8 +120,8 @@ func (o DownOptions) removeVolumes(plan *Plan, desired *pod.Spec, observed pod.S
 	}
 }
 
-func mountsVolume(c pod.Container, name string) bool {
-	return slices.ContainsFunc(c.Mounts, func(m pod.Mount) bool { return m.Type == pod.MountVolume && m.Source == name })
+func mountsVolume(mounts []pod.Mount, name string) bool {
+	return slices.ContainsFunc(mounts, func(m pod.Mount) bool { return m.Type == pod.MountVolume && m.Source == name })
 }
 
 // unusedImages are the images of the file and the pod, but those of containers that stay; sorted.

@@ -26,6 +26,7 @@ import (
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published
 //	taken 8080 nginx (pid 812)
+//	foreign other-db-1      a container of another project
 //	no-runtime WHY          the machine cannot start a container
 
 // desired parses a pod as it should be.
@@ -83,7 +84,9 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 			s.Volumes = append(s.Volumes, v.Name)
 		}
 		for _, c := range want.Containers {
-			s.Images[c.Image] = pod.Image{ID: "1"}
+			for _, image := range c.Images() {
+				s.Images[image] = pod.Image{ID: "1"}
+			}
 			s.Containers = append(s.Containers, status(c))
 		}
 	case "up":
@@ -96,6 +99,8 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		s.Containers = slices.DeleteFunc(s.Containers, is)
 		s.Volumes = slices.DeleteFunc(s.Volumes, func(v string) bool { return v == words[1] })
 		delete(s.Images, words[1])
+	case "foreign":
+		s.Foreign = words[1:]
 	case "volume":
 		s.Volumes = append(s.Volumes, words[1])
 	case "image":
@@ -138,6 +143,11 @@ func seeContainer(s *pod.Status, words []string) {
 // status is a container that runs, healthy if it is checked.
 func status(c pod.Container) pod.ContainerStatus {
 	s := pod.ContainerStatus{Container: c, ID: c.Name, ImageID: "1", Run: pod.Run{State: pod.StateRunning}}
+	for _, m := range c.Mounts {
+		if m.Type == pod.MountImage {
+			s.MountedImages = map[string]string{m.Target: "1"}
+		}
+	}
 	if c.Health != nil {
 		s.Run.Health = pod.HealthHealthy
 	}
@@ -216,7 +226,16 @@ func set(c *pod.Container, key, value string) {
 		c.Mounts = nil
 		for _, m := range list {
 			source, target, _ := strings.Cut(m, ":")
-			c.Mounts = append(c.Mounts, pod.Mount{Type: pod.MountVolume, Source: source, Target: target})
+			m := pod.Mount{Type: pod.MountVolume, Source: source, Target: target}
+			if image, ok := strings.CutPrefix(source, "image/"); ok {
+				m.Type, m.Source = pod.MountImage, image
+			}
+			c.Mounts = append(c.Mounts, m)
+		}
+	case "from":
+		c.VolumesFrom = nil
+		for _, name := range list {
+			c.VolumesFrom = append(c.VolumesFrom, pod.VolumesFrom{Container: name})
 		}
 	case "after":
 		c.After = nil

@@ -48,6 +48,33 @@ func reverseOrder(observed []pod.ContainerStatus) []string {
 	return order
 }
 
+// takesFrom says whether a container has the volumes of another.
+func takesFrom(c pod.Container, name string) bool {
+	return slices.ContainsFunc(c.VolumesFrom, func(f pod.VolumesFrom) bool { return f.Container == name })
+}
+
+// givingOrder is the names of the chosen containers, each after those whose volumes it has.
+func (ch *choice) givingOrder() []string {
+	var order []string
+	seen := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		f := ch.fates[name]
+		if f == nil || seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, from := range f.want.VolumesFrom {
+			visit(from.Container)
+		}
+		order = append(order, name)
+	}
+	for _, name := range ch.names {
+		visit(name)
+	}
+	return order
+}
+
 // dependsOn says whether a container waits for a service.
 func dependsOn(c pod.Container, service string) bool {
 	return slices.ContainsFunc(c.After, func(d pod.Dependency) bool { return d.On == service })

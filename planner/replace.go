@@ -35,6 +35,8 @@ func words(field string) string {
 		return "environment"
 	case "Mounts":
 		return "volumes"
+	case "VolumesFrom":
+		return "volumes_from"
 	case "Files":
 		return "secrets or configs"
 	case "Groups":
@@ -78,6 +80,11 @@ func whyReplace(want pod.Container, have pod.ContainerStatus, images map[string]
 	}
 	if image, ok := images[want.Image]; ok && image.ID != have.ImageID {
 		return fmt.Sprintf("image %s is another one now", want.Image)
+	}
+	for _, m := range want.Mounts {
+		if image, ok := images[m.Source]; m.Type == pod.MountImage && ok && image.ID != have.MountedImages[m.Target] {
+			return fmt.Sprintf("image %s, which it mounts, is another one now", m.Source)
+		}
 	}
 	return ""
 }

@@ -41,12 +41,20 @@ func (t *teardown) stop(chosen func(pod.ContainerStatus) bool) []int {
 func (t *teardown) remove(chosen func(pod.ContainerStatus) bool, volumes bool) []int {
 	t.stop(chosen)
 	var steps []int
+	removed := map[string]int{}
 	for _, name := range reverseOrder(t.observed.Containers) {
 		c, _ := t.observed.Container(name)
 		if !chosen(c) {
 			continue
 		}
-		steps = append(steps, t.plan.remove(c, volumes, t.why, t.stopped[name]))
+		after := []int{t.stopped[name]}
+		for _, other := range t.observed.Containers {
+			if takesFrom(other.Container, name) {
+				after = append(after, removed[other.Name])
+			}
+		}
+		removed[name] = t.plan.remove(c, volumes, t.why, after...)
+		steps = append(steps, removed[name])
 	}
 	return steps
 }

@@ -52,13 +52,14 @@ func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 
 // make adds the steps. What could not work is found before the first.
 func (u *up) make() (*Plan, error) {
-	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.listenersCollide(), u.cannotStart()); err != nil {
+	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.listenersCollide(), u.cannotStart(), u.absent()); err != nil {
 		return nil, err
 	}
 	u.chooseFates()
-	if err := errors.Join(u.pullImages(), u.createVolumes()); err != nil {
+	if err := u.pullImages(); err != nil {
 		return nil, err
 	}
+	u.createVolumes()
 	u.sandbox()
 	u.stopReplaced()
 	u.removeOrphans()

@@ -14,22 +14,27 @@ func (u *up) pullImages() error {
 	seen := map[string]bool{}
 	for _, name := range u.names {
 		f := u.fates[name]
-		image := f.want.Image
-		if _, have := u.observed.Images[image]; have || !f.created() || seen[image] {
-			continue
+		for _, image := range f.want.Images() {
+			if _, have := u.observed.Images[image]; have || !f.created() || seen[image] {
+				continue
+			}
+			seen[image] = true
+			pull, why := PullImage{Image: image, Platform: f.want.Platform}, "not in the store"
+			switch {
+			case image != f.want.Image:
+				pull.Platform, why = "", fmt.Sprintf("not in the store, and service %s mounts it", f.want.Service)
+			case f.want.Pull == pod.PullNever:
+				errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", name, image))
+				continue
+			}
+			u.pulls = append(u.pulls, u.plan.add(pull, why))
 		}
-		seen[image] = true
-		if f.want.Pull == pod.PullNever {
-			errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", name, image))
-			continue
-		}
-		u.pulls = append(u.pulls, u.plan.add(PullImage{Image: image, Platform: f.want.Platform}, "not in the store"))
 	}
 	return errors.Join(errs...)
 }
 
 // createVolumes adds the named volumes that the selected containers mount and that do not exist.
-func (u *up) createVolumes() error {
+func (u *up) createVolumes() {
 	used := map[string]string{}
 	for _, name := range u.names {
 		for _, m := range u.fates[name].want.Mounts {
@@ -38,21 +43,11 @@ func (u *up) createVolumes() error {
 			}
 		}
 	}
-	var errs []error
 	for _, v := range u.desired.Volumes {
-		switch {
-		case used[v.Name] == "" && !u.opt.AllVolumes || slices.Contains(u.observed.Volumes, v.Name):
-		case v.External:
-			missing := fmt.Errorf("volume %q is external and does not exist: create it with `pcompose volume create %s`", v.Name, v.Name)
-			if used[v.Name] != "" {
-				missing = fmt.Errorf("cannot create container %q: %w", used[v.Name], missing)
-			}
-			errs = append(errs, missing)
-		default:
+		if (used[v.Name] != "" || u.opt.AllVolumes) && !v.External && !slices.Contains(u.observed.Volumes, v.Name) {
 			u.made[v.Name] = u.plan.add(CreateVolume{v}, "does not exist", u.pulls...)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // sandbox adds the pod's namespaces, or the change of its published ports.
@@ -99,7 +94,7 @@ func (u *up) stopReplaced() {
 			u.stoppedBy[name] = u.plan.add(StopContainer{Name: name, Grace: u.grace(f.have.Stop)}, why, after...)
 		}
 		if f.replace != "" {
-			after := append(u.prepared(f), u.stoppedBy[name])
+			after := append(u.takersRemoved(name), append(u.prepared(f), u.stoppedBy[name])...)
 			u.removedBy[name] = u.plan.remove(f.have, u.opt.RenewAnonymous, f.replace, after...)
 		}
 	}
@@ -133,6 +128,18 @@ func (u *up) dependentsStopped(name string) []int {
 	return after
 }
 
+// takersRemoved are the removals, made before, of the containers that have this one's volumes: the last one to have
+// an anonymous volume takes it along.
+func (u *up) takersRemoved(name string) []int {
+	var after []int
+	for _, c := range u.observed.Containers {
+		if takesFrom(c.Container, name) {
+			after = append(after, u.removedBy[c.Name])
+		}
+	}
+	return after
+}
+
 // removeOrphans removes surplus replicas, and orphans where asked to; else it notes them.
 func (u *up) removeOrphans() {
 	for _, name := range reverseOrder(u.observed.Containers) {
@@ -147,7 +154,7 @@ func (u *up) removeOrphans() {
 		if c.Run.State.Alive() {
 			u.stoppedBy[name] = u.plan.add(StopContainer{Name: name, Grace: u.grace(c.Stop)}, why, u.dependentsStopped(name)...)
 		}
-		u.removedBy[name] = u.plan.remove(c, true, why, u.stoppedBy[name])
+		u.removedBy[name] = u.plan.remove(c, true, why, append(u.takersRemoved(name), u.stoppedBy[name])...)
 	}
 }
 
@@ -170,7 +177,7 @@ func (u *up) cleared(want pod.Container) []int {
 
 // createContainers adds the containers that do not exist or are replaced.
 func (u *up) createContainers() {
-	for _, name := range u.names {
+	for _, name := range u.givingOrder() {
 		f := u.fates[name]
 		if !f.created() {
 			continue
@@ -179,7 +186,11 @@ func (u *up) createContainers() {
 		if f.replace != "" {
 			why = f.replace
 		}
-		u.createdBy[name] = u.plan.add(action, why, append(u.ingredients(f), u.removedBy[name])...)
+		after := append(u.ingredients(f), u.removedBy[name])
+		for _, from := range f.want.VolumesFrom {
+			after = append(after, u.createdBy[from.Container])
+		}
+		u.createdBy[name] = u.plan.add(action, why, after...)
 	}
 }
 

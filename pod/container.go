@@ -43,6 +43,8 @@ type Container struct {
 	Annotations map[string]string `json:",omitempty"`
 
 	Mounts []Mount `json:",omitempty"`
+	// VolumesFrom are the containers whose mounts it has too, those of Mounts on the same target aside.
+	VolumesFrom []VolumesFrom `json:",omitempty"`
 	// Files are secrets and configs: files on a tmpfs of the container.
 	Files    []File `json:",omitempty"`
 	ReadOnly bool   `json:",omitempty"`
@@ -105,12 +107,14 @@ const (
 	MountBind   MountType = "bind"
 	MountVolume MountType = "volume"
 	MountTmpfs  MountType = "tmpfs"
+	MountImage  MountType = "image"
 )
 
-// Mount is a bind mount, a volume or a tmpfs in a container.
+// Mount is a bind mount, a volume, a tmpfs or the files of an image in a container.
 type Mount struct {
 	Type MountType
-	// Source is a host path (bind) or a volume's name (volume); "" for an anonymous volume and a tmpfs.
+	// Source is a host path (bind), a volume's name (volume) or an image's reference (image); "" for an anonymous
+	// volume and a tmpfs.
 	Source string `json:",omitempty"`
 	// Target is absolute, in the container.
 	Target   string
@@ -123,11 +127,30 @@ type Mount struct {
 	Recursive string `json:",omitempty"`
 	// NoCopy leaves an empty volume empty instead of filling it from the image.
 	NoCopy bool `json:",omitempty"`
-	// Subpath of a volume that is mounted instead of its root.
+	// Subpath of a volume or an image that is mounted instead of its root.
 	Subpath string `json:",omitempty"`
 	// Size of a tmpfs in bytes, 0 without bound; Mode its permission bits, 0 for 01777.
 	Size int64  `json:",omitempty"`
 	Mode uint32 `json:",omitempty"`
+}
+
+// VolumesFrom is another container whose binds and volumes, the anonymous ones too, a container has.
+type VolumesFrom struct {
+	// Container is its name. It may be of another project.
+	Container string
+	// ReadOnly mounts them all read-only.
+	ReadOnly bool `json:",omitempty"`
+}
+
+// Images are the references of all images it is made of: its own, and those it mounts.
+func (c Container) Images() []string {
+	images := []string{c.Image}
+	for _, m := range c.Mounts {
+		if m.Type == MountImage {
+			images = append(images, m.Source)
+		}
+	}
+	return images
 }
 
 // File is a secret or a config in a container.

@@ -21,6 +21,8 @@ type Status struct {
 	Images map[string]Image `json:",omitempty"`
 	// Volumes are the names of volumes that exist, of those the spec asked for and those the pod has.
 	Volumes []string `json:",omitempty"`
+	// Foreign are the containers of other projects that the spec takes volumes from, as far as they exist; sorted.
+	Foreign []string `json:",omitempty"`
 	// Taken are host ports somebody else listens on, of those the spec asked for.
 	Taken []TakenPort `json:",omitempty"`
 }
@@ -93,7 +95,11 @@ type ContainerStatus struct {
 	Argv []string `json:",omitempty"`
 	// Anonymous are its anonymous volumes: the path in the container and the volume's name.
 	Anonymous map[string]string `json:",omitempty"`
-	Run       Run
+	// Taken are the mounts it has from other containers, by VolumesFrom.
+	Taken []Mount `json:",omitempty"`
+	// MountedImages are the IDs of the images it mounts, by the path in the container.
+	MountedImages map[string]string `json:",omitempty"`
+	Run           Run
 }
 
 // Run is what has become of a container's process.

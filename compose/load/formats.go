@@ -63,6 +63,7 @@ func (c checker) formats(services *yaml.Node) {
 		}
 		c.items(service, step(keys, "ports"), badPort)
 		c.items(service, step(keys, "volumes"), badVolume)
+		c.items(service, step(keys, "volumes_from"), badVolumesFrom)
 		c.items(service, step(keys, "extra_hosts"), badHost)
 		c.items(service, step(keys, "environment"), badVariable)
 		c.items(service, step(keys, "expose"), badExpose)
@@ -94,19 +95,9 @@ func (c checker) items(service *yaml.Node, keys []string, check func(string) str
 // mounts checks the long forms of volumes, secrets and configs.
 func (c checker) mounts(service *yaml.Node, keys []string) {
 	for i, n := range list(child(service, "volumes")) {
-		at, kind := append(step(keys, "volumes"), item(i)), child(n, "type")
-		if n = deref(n); n.Kind != yaml.MappingNode || kind == nil || c.bad[n] {
-			continue
+		if n = deref(n); n.Kind == yaml.MappingNode && child(n, "type") != nil && !c.bad[n] {
+			c.mount(n, append(step(keys, "volumes"), item(i)))
 		}
-		switch source, target := child(n, "source"), child(n, "target"); {
-		case target != nil && !strings.HasPrefix(c.value(target), "/"):
-			c.wrong(target, at, fmt.Sprintf("the target %q in the container must be an absolute path", c.value(target)), "")
-		case source == nil && c.value(kind) == types.VolumeTypeBind:
-			c.wrong(n, at, "a bind mount needs a source", "say which path of the host with \"source:\"")
-		default:
-			continue
-		}
-		c.bad[n] = true
 	}
 	for _, key := range []string{"secrets", "configs"} {
 		for i, n := range list(child(service, key)) {

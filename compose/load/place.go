@@ -58,6 +58,9 @@ func (w *walk) itemNames(n *yaml.Node, keys []string) []string {
 			return nil
 		}
 		return []string{v.Source, v.Target}
+	case list == "volumes_from" && strings.HasPrefix(text, types.ContainerPrefix):
+		name, _, _ := strings.Cut(strings.TrimPrefix(text, types.ContainerPrefix), ":")
+		return []string{types.ContainerPrefix + name}
 	case list == "links" || list == "volumes_from" || list == "tmpfs" || list == "extra_hosts":
 		name, _, _ := strings.Cut(text, ":")
 		return []string{name}

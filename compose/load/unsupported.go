@@ -30,10 +30,10 @@ func supported() map[string]bool {
 		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
 		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
-		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach`)
+		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**`)
 	// models are refused by planner/desired.
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
-	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs")
+	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs image image.subpath")
 	add(s+"volumes.*.bind.", "propagation create_host_path recursive")
 	add(s+"volumes.*.volume.", "nocopy subpath")
 	add(s+"volumes.*.tmpfs.", "size mode")
@@ -198,9 +198,6 @@ func (u *unsupported) restarts(s types.ServiceConfig, base string) {
 // storage warns of mounts and devices.
 func storage(s types.ServiceConfig, warn ignored) {
 	for _, v := range s.Volumes {
-		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs}, v.Type) {
-			warn("volumes."+v.Target, "a volume of type %q", v.Type)
-		}
 		if v.Bind != nil && v.Bind.SELinux != "" {
 			warn("volumes."+v.Target, "the SELinux option %q", v.Bind.SELinux)
 		}

@@ -119,6 +119,9 @@ func (b *builder) mount(m Mount) (specs.Mount, error) {
 	if !path.IsAbs(m.HostPath) {
 		return specs.Mount{}, fmt.Errorf("source %q is not an absolute path", m.HostPath)
 	}
+	if m.Type == pod.MountImage {
+		m.ReadOnly = true
+	}
 	options, err := b.bindOptions(m.Mount)
 	return specs.Mount{Destination: at, Type: "bind", Source: m.HostPath, Options: options}, err
 }

@@ -34,6 +34,19 @@ type Record struct {
 	Argv []string
 	// Anonymous are its anonymous volumes by path.
 	Anonymous map[string]string `json:",omitempty"`
+	// Taken are the mounts it has from other containers, their volumes named.
+	Taken []pod.Mount `json:",omitempty"`
+	// Mounted are the images it mounts, by path.
+	Mounted map[string]MountedImage `json:",omitempty"`
+}
+
+// Mounts are the container's own mounts and those it has from others.
+func (r Record) Mounts() []pod.Mount { return slices.Concat(r.Container.Mounts, r.Taken) }
+
+// MountedImage is an image whose files a container mounts.
+type MountedImage struct {
+	// Root is the ID of the root filesystem over it that is mounted, ImageID the image it was made from.
+	Root, ImageID string
 }
 
 // Project is what is remembered of a project.

@@ -93,26 +93,16 @@ func unmount(path string) error {
 	}
 }
 
-// BindSubpath mounts a directory or file within a mounted volume at a directory or file of the host that only the
-// engine writes to. Symbolic links of the volume's content stay inside, and a container that swaps directories
+// BindSubpath mounts a directory or file below root, a mounted volume or image, at a directory or file of the host
+// that only the engine writes to. Symbolic links of root's content stay inside, and a container that swaps directories
 // meanwhile changes nothing: what was found is mounted, not its path. Idempotent; Unbind undoes it.
-func (s *Store) BindSubpath(name, subpath, at string) error {
-	if err := s.bindSubpath(name, subpath, at); err != nil {
-		return fmt.Errorf("cannot mount %q of volume %q: %w", subpath, name, err)
-	}
-	return nil
-}
-
-func (s *Store) bindSubpath(name, subpath, at string) error {
-	if err := CheckName(name); err != nil {
-		return err
-	}
+func BindSubpath(root, subpath, at string) error {
 	if mounted, err := sysmount.Mounted(at); err == nil && mounted {
 		return nil
 	}
-	found, err := pathrs.OpenInRoot(s.path(name), subpath)
+	found, err := pathrs.OpenInRoot(root, subpath)
 	if errors.Is(err, os.ErrNotExist) {
-		return errors.New("it does not exist in the volume")
+		return errors.New("it does not exist there")
 	}
 	if err != nil {
 		return err

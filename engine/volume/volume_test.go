@@ -198,7 +198,7 @@ func TestBindSubpath(t *testing.T) {
 	t.Cleanup(func() { Unbind(at) })
 	for _, sub := range []string{"sub", "link", "link/in", "../../sub"} {
 		for range 2 {
-			if err := s.BindSubpath("v", sub, at); err != nil {
+			if err := BindSubpath(v.Path, sub, at); err != nil {
 				t.Fatalf("%s: %v", sub, err)
 			}
 		}
@@ -212,7 +212,7 @@ func TestBindSubpath(t *testing.T) {
 		}
 	}
 	for _, sub := range []string{"escape", "none"} {
-		if err := s.BindSubpath("v", sub, at); err == nil || !strings.Contains(err.Error(), "does not exist in the volume") {
+		if err := BindSubpath(v.Path, sub, at); err == nil || !strings.Contains(err.Error(), "does not exist there") {
 			t.Errorf("%s: %v", sub, err)
 		}
 	}

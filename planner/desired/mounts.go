@@ -2,6 +2,7 @@ package desired
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -39,8 +40,14 @@ func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
 			if v.Tmpfs != nil {
 				m.Size, m.Mode = int64(v.Tmpfs.Size), v.Tmpfs.Mode
 			}
+		case types.VolumeTypeImage:
+			// Its files are the image's: none of them is the container's to change.
+			m.ReadOnly = true
+			if v.Image != nil {
+				m.Subpath = v.Image.SubPath
+			}
 		default:
-			// Warned of by load.Unsupported.
+			// Refused by compose/load.
 			continue
 		}
 		out = append(out, m)
@@ -51,6 +58,21 @@ func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
 	slices.SortStableFunc(out, func(a, b pod.Mount) int {
 		return cmp.Or(cmp.Compare(strings.Count(a.Target, "/"), strings.Count(b.Target, "/")), cmp.Compare(a.Target, b.Target))
 	})
+	return out
+}
+
+// volumesFrom are the containers of volumes_from: SERVICE[:ro] is its first replica.
+func (t *translation) volumesFrom(s types.ServiceConfig) []pod.VolumesFrom {
+	var out []pod.VolumesFrom
+	for _, text := range s.VolumesFrom {
+		name, isContainer := strings.CutPrefix(text, types.ContainerPrefix)
+		name, mode, _ := strings.Cut(name, ":")
+		if !isContainer {
+			on := t.project.Model.Services[name]
+			name = cmp.Or(on.ContainerName, fmt.Sprintf("%s-%s-1", t.project.Name, name))
+		}
+		out = append(out, pod.VolumesFrom{Container: name, ReadOnly: mode == "ro"})
+	}
 	return out
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/engine"
 )
 
@@ -50,7 +51,9 @@ type Env struct {
 	dir  string
 	// resolved is vars and the project's .env files, once a project is loaded: what secrets and configs may name.
 	resolved map[string]string
-	global   global
+	// loaded is the project, once it is; nil before.
+	loaded *compose.Project
+	global global
 	// command is the command's path, "pcompose up": others that wait for our lock see it.
 	command string
 	// ui is there once the global flags are read.

@@ -20,7 +20,7 @@ func (env *Env) load(ctx context.Context, services []string) (*compose.Project, 
 		Environment: env.vars, Services: services, Cwd: env.dir, Stdin: env.streams.In,
 	})
 	if err == nil {
-		env.resolved = project.Model.Environment
+		env.resolved, env.loaded = project.Model.Environment, project
 	}
 	return project, err
 }

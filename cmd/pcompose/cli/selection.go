@@ -81,6 +81,9 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			plan, err := s.needs(spec, observed)
+			if err == nil && !plan.Empty() {
+				err = r.env.locate(planner.Check(spec, observed, s.options()))
+			}
 			if err != nil {
 				return false, err
 			}
@@ -91,7 +94,7 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 			if err == nil && s.ignoreOrphans {
 				plan.Notes = nil
 			}
-			return plan, err
+			return plan, r.env.locate(err)
 		},
 	}
 }

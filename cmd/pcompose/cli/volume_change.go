@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -96,7 +97,7 @@ func volumeUsers(ctx context.Context, e *engine.Engine) (map[string][]string, er
 	users := map[string][]string{}
 	for _, p := range projects {
 		for _, c := range p.Containers {
-			for _, m := range c.Mounts {
+			for _, m := range slices.Concat(c.Mounts, c.Taken) {
 				if m.Type == pod.MountVolume && m.Source != "" {
 					users[m.Source] = append(users[m.Source], c.Name)
 				}

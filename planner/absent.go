@@ -1,0 +1,82 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Absent is the error of Up about something that is made elsewhere, that a container needs, and that does not exist.
+type Absent struct {
+	// Container and Service are who needs it; "" for a volume that only the file names.
+	Container, Service string
+	Kind               AbsentKind
+	// Name of what is missing, on the machine.
+	Name string
+}
+
+// AbsentKind is what is missing.
+type AbsentKind string
+
+const (
+	AbsentVolume    AbsentKind = "volume"
+	AbsentContainer AbsentKind = "container"
+)
+
+// Error says who needs what, and how to come by it.
+func (a *Absent) Error() string {
+	why := ""
+	switch a.Kind {
+	case AbsentVolume:
+		why = fmt.Sprintf("volume %q is external and does not exist: create it with `pcompose volume create %s`", a.Name, a.Name)
+	case AbsentContainer:
+		why = fmt.Sprintf("it has the volumes of container %q, which does not exist", a.Name)
+	}
+	if a.Container == "" {
+		return why
+	}
+	return fmt.Sprintf("cannot create container %q: %s", a.Container, why)
+}
+
+// Check finds what the selected containers need and Up does not make. The error joins an *Absent for each; it is one
+// that Up gives too, to be had before images are pulled.
+func Check(desired pod.Spec, observed pod.Status, opt UpOptions) error {
+	return newChoice(desired, observed, opt).absent()
+}
+
+// absent finds what is made elsewhere and does not exist, of what the selected containers need.
+func (ch *choice) absent() error {
+	if ch.asFound {
+		return nil // they were made with it
+	}
+	var errs []error
+	seen := map[AbsentKind][]string{}
+	add := func(c pod.Container, kind AbsentKind, name string) {
+		if !slices.Contains(seen[kind], name) {
+			seen[kind] = append(seen[kind], name)
+			errs = append(errs, &Absent{c.Name, c.Service, kind, name})
+		}
+	}
+	for _, name := range ch.names {
+		c := ch.fates[name].want
+		for _, v := range ch.desired.Volumes {
+			if v.External && mountsVolume(c.Mounts, v.Name) && !slices.Contains(ch.observed.Volumes, v.Name) {
+				add(c, AbsentVolume, v.Name)
+			}
+		}
+		for _, from := range c.VolumesFrom {
+			_, there := ch.observed.Container(from.Container)
+			if !there && ch.fates[from.Container] == nil && !slices.Contains(ch.observed.Foreign, from.Container) {
+				add(c, AbsentContainer, from.Container)
+			}
+		}
+	}
+	for _, v := range ch.desired.Volumes {
+		if ch.opt.AllVolumes && v.External && !slices.Contains(ch.observed.Volumes, v.Name) {
+			add(pod.Container{}, AbsentVolume, v.Name)
+		}
+	}
+	return errors.Join(errs...)
+}
