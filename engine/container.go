@@ -45,11 +45,11 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 		r = state.Record{
 			ID: newID(), Container: c, ImageID: img.ID, CreatedAt: time.Now(), Argv: ocispec.Args(c, imageConfig(config)),
 		}
-		givers, err := p.givers(c)
+		from, err := givers(p, c)
 		if err != nil {
 			return err
 		}
-		r.Taken = taken(c, givers)
+		r.Taken = taken(c, from)
 		if r.Mounted, err = p.engine.mountedImages(r.Mounts()); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 		return fmt.Errorf("cannot remove container %q: %w", a.Name, err)
 	}
 	if a.Volumes {
-		if err := p.removeAnonymous(r); err != nil {
+		if err := removeAnonymous(p, r); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 }
 
 // removeAnonymous removes the anonymous volumes that a container has, and no other.
-func (p *Project) removeAnonymous(r state.Record) error {
+func removeAnonymous(p *Project, r state.Record) error {
 	var names []string
 	for _, m := range given(r) {
 		if m.Type == pod.MountVolume {

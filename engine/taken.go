@@ -12,7 +12,7 @@ import (
 )
 
 // givers are the records of the containers whose volumes a container has, those of other projects too.
-func (p *Project) givers(c pod.Container) ([]state.Record, error) {
+func givers(p *Project, c pod.Container) ([]state.Record, error) {
 	var all []state.Record
 	for _, from := range c.VolumesFrom {
 		r, err := p.record(from.Container)

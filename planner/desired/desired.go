@@ -166,7 +166,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s.Links),
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
-		Mounts:      t.mounts(s), VolumesFrom: t.volumesFrom(s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
+		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t.project, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
 		Isolation: t.isolation(s), Resources: resources(s),
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}

@@ -62,14 +62,14 @@ func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
 }
 
 // volumesFrom are the containers of volumes_from: SERVICE[:ro] is its first replica.
-func (t *translation) volumesFrom(s types.ServiceConfig) []pod.VolumesFrom {
+func volumesFrom(project *compose.Project, s types.ServiceConfig) []pod.VolumesFrom {
 	var out []pod.VolumesFrom
 	for _, text := range s.VolumesFrom {
 		name, isContainer := strings.CutPrefix(text, types.ContainerPrefix)
 		name, mode, _ := strings.Cut(name, ":")
 		if !isContainer {
-			on := t.project.Model.Services[name]
-			name = cmp.Or(on.ContainerName, fmt.Sprintf("%s-%s-1", t.project.Name, name))
+			on := project.Model.Services[name]
+			name = cmp.Or(on.ContainerName, fmt.Sprintf("%s-%s-1", project.Name, name))
 		}
 		out = append(out, pod.VolumesFrom{Container: name, ReadOnly: mode == "ro"})
 	}
