@@ -50,7 +50,7 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 			return err
 		}
 		r.Taken = taken(c, from)
-		if r.Mounted, err = p.engine.mountedImages(r.Mounts()); err != nil {
+		if r.Mounted, err = mountedImages(p.engine, r.Mounts()); err != nil {
 			return err
 		}
 		err = p.edit(func(s *state.Project) {

@@ -188,7 +188,7 @@ func (o *observation) foreign(want *pod.Spec) error {
 			if ours || slices.Contains(o.status.Foreign, from.Container) {
 				continue
 			}
-			_, err := o.engine.foreign(from.Container)
+			_, err := foreign(o.engine, from.Container)
 			if errors.Is(err, errNoContainer) {
 				continue
 			}

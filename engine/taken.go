@@ -17,7 +17,7 @@ func givers(p *Project, c pod.Container) ([]state.Record, error) {
 	for _, from := range c.VolumesFrom {
 		r, err := p.record(from.Container)
 		if err != nil {
-			if r, err = p.engine.foreign(from.Container); err != nil {
+			if r, err = foreign(p.engine, from.Container); err != nil {
 				return nil, err
 			}
 		}
@@ -27,7 +27,7 @@ func givers(p *Project, c pod.Container) ([]state.Record, error) {
 }
 
 // foreign is the record of a container of any project.
-func (e *Engine) foreign(name string) (state.Record, error) {
+func foreign(e *Engine, name string) (state.Record, error) {
 	names, err := e.state.Names()
 	if err != nil {
 		return state.Record{}, err
@@ -93,7 +93,7 @@ func given(r state.Record) []pod.Mount {
 
 // mountedImages says which images a container mounts, each over a root of its own: so no other program that has the
 // image mounted, or removes it, is in the way.
-func (e *Engine) mountedImages(mounts []pod.Mount) (map[string]state.MountedImage, error) {
+func mountedImages(e *Engine, mounts []pod.Mount) (map[string]state.MountedImage, error) {
 	all := map[string]state.MountedImage{}
 	for _, m := range mounts {
 		if m.Type != pod.MountImage {

@@ -82,7 +82,7 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			plan, err := s.needs(spec, observed)
 			if err == nil && !plan.Empty() {
-				err = r.env.locate(planner.Check(spec, observed, s.options()))
+				err = locate(r.env.loaded, planner.Check(spec, observed, s.options()))
 			}
 			if err != nil {
 				return false, err
@@ -94,7 +94,7 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 			if err == nil && s.ignoreOrphans {
 				plan.Notes = nil
 			}
-			return plan, r.env.locate(err)
+			return plan, locate(r.env.loaded, err)
 		},
 	}
 }
