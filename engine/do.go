@@ -38,7 +38,9 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.StopContainer:
 		return stopContainer(ctx, p, a)
 	case planner.KillContainer:
-		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Signal: &control.Signal{ID: id, Name: a.Signal}} })
+		return askOf(ctx, p, a.Name, func(id string) control.Request {
+			return control.Request{Signal: &control.Signal{ID: id, Name: a.Signal}}
+		})
 	case planner.PauseContainer:
 		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Pause: &control.Pause{ID: id}} })
 	case planner.UnpauseContainer:
@@ -69,7 +71,7 @@ func (e *Engine) pull(ctx context.Context, a planner.PullImage, report func(exec
 func waitContainer(ctx context.Context, p *Project, a planner.WaitContainer, report func(execute.Progress)) error {
 	r, err := p.record(a.Name)
 	if err == nil {
-		_, err = p.client().ask(ctx, control.Request{Wait: &control.Wait{ID: r.ID, Until: a.Until}})
+		err = p.client().reach(ctx, r, a.Until)
 	}
 	if err != nil && !a.Required && ctx.Err() == nil {
 		report(execute.Progress{Warning: fmt.Sprintf("%v: going on, since depends_on says required: false", err)})

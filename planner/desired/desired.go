@@ -176,7 +176,6 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 	return c
 }
 
-
 // pull maps the policies that are carried out; load.Unsupported warns of the others.
 func pull(policy string) pod.PullPolicy {
 	switch policy {

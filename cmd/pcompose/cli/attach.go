@@ -132,6 +132,9 @@ func (a attachment) display(r runner) raising {
 		prints:  func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.prints, c.Service) },
 		watches: func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.watched, c.Service) },
 		exits: func(c pod.ContainerStatus) {
+			if a.orderly(c) {
+				return
+			}
 			if a.opt.abortOnExit || a.opt.abortOnFailure && c.Run.ExitCode != 0 {
 				select {
 				case w.first <- c:
@@ -141,6 +144,14 @@ func (a attachment) display(r runner) raising {
 		},
 	}
 	return w
+}
+
+// orderly says whether a container's end is part of the start-up: others wait for it to complete, and it did, and nobody
+// asked for its exit code.
+func (a attachment) orderly(c pod.ContainerStatus) bool {
+	return c.Run.ExitCode == 0 && c.Service != a.opt.exitCodeFrom && slices.ContainsFunc(a.spec.Containers, func(other pod.Container) bool {
+		return slices.ContainsFunc(other.After, func(d pod.Dependency) bool { return d.On == c.Service && d.Until == pod.UntilCompleted })
+	})
 }
 
 // names are the containers whose output shows.

@@ -130,7 +130,14 @@ func (env *Env) newUI() *ui.UI {
 	ansi := ui.ANSI(env.global.ansi)
 	out := ui.NewOutput(env.streams.Out, ansi, env.getenv)
 	err := ui.NewOutput(env.streams.Err, ansi, env.getenv)
-	return &ui.UI{In: env.streams.In, Out: out, Err: err, Mode: ui.ProgressMode(ui.Mode(env.global.progress), err), Now: env.now, Tick: 100 * time.Millisecond}
+	status := err
+	if isTrue(env.getenv("COMPOSE_STATUS_STDOUT")) {
+		status = out
+	}
+	return &ui.UI{
+		In: env.streams.In, Out: out, Err: err, Status: status, Mode: ui.ProgressMode(ui.Mode(env.global.progress), status),
+		Now: env.now, Tick: 100 * time.Millisecond,
+	}
 }
 
 func (env *Env) getenv(key string) string { return env.vars[key] }

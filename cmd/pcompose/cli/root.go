@@ -100,6 +100,12 @@ func (env *Env) settle(changed func(flag string) bool) error {
 	); err != nil {
 		return err
 	}
+	switch ansi, progress := ui.ANSI(g.ansi), ui.Mode(g.progress); {
+	case ansi == ui.ANSINever && progress == ui.TTY:
+		return errors.New("--progress tty redraws, which takes the escape sequences that --ansi never forbids")
+	case ansi == ui.ANSIAlways && progress == ui.Plain:
+		return errors.New("--progress plain has no escape sequences, which --ansi always asks for")
+	}
 	if g.name == "" {
 		g.name = env.getenv("COMPOSE_PROJECT_NAME")
 	}

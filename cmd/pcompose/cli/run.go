@@ -83,26 +83,33 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	if c.around != nil {
 		doer = c.around(doer)
 	}
-	err = c.explanation(env, project, observed).explain(ctx, r.execute(ctx, doer, plan, c.show))
+	err = r.execute(ctx, doer, plan, c.show)
 	if err != nil && c.remember {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
-	return plan, err
+	return plan, r.postMortem(ctx, c, plan, err)
 }
 
-// explanation is how failures of the change are explained.
-func (c change) explanation(env *Env, project *engine.Project, observed pod.Status) explanation {
-	x := explanation{command: env.again(c.name)}
+// postMortem is the failure of a change with what is known of it now.
+func (r runner) postMortem(ctx context.Context, c change, plan *planner.Plan, failure error) error {
+	if failure == nil {
+		return nil
+	}
+	now, err := r.e.Observe(context.WithoutCancel(ctx), c.name, nil)
+	if err != nil {
+		return failure // that it cannot be looked at is not what the user asked
+	}
+	p := postMortem{command: r.env.again(c.name), now: now, plan: plan}
 	switch {
 	case c.want != nil:
-		x.spec = *c.want
-	case observed.Spec != nil:
-		x.spec = *observed.Spec
+		p.spec = *c.want
+	case now.Spec != nil:
+		p.spec = *now.Spec
 	}
 	if c.show == nil { // else output shows anyway
-		x.source = project
+		p.source = r.e.Project(c.name)
 	}
-	return x
+	return p.report(ctx, failure)
 }
 
 // undo takes away what a failed plan made for a pod that did not exist before, where nothing of it has run.

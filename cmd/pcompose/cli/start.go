@@ -30,7 +30,7 @@ func runStart(ctx context.Context, env *Env, opt *startOptions) error {
 	if opt.waitTimeout > 0 {
 		bound := time.Duration(opt.waitTimeout) * time.Second
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, bound, fmt.Errorf("timed out after %s of waiting", bound))
+		ctx, cancel = context.WithTimeoutCause(ctx, bound, waitedTooLong{bound.String()})
 		defer cancel()
 	}
 	return env.simple(ctx, opt.services, func(t target, observed pod.Status) (*planner.Plan, error) {

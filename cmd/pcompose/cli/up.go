@@ -116,5 +116,5 @@ func (o *upOptions) bounded(ctx context.Context) (context.Context, context.Cance
 	if o.waitTimeout <= 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, o.waitTimeout, fmt.Errorf("timed out after %s of waiting", o.waitTimeout))
+	return context.WithTimeoutCause(ctx, o.waitTimeout, waitedTooLong{o.waitTimeout.String()})
 }

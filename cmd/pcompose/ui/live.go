@@ -127,8 +127,8 @@ func (l *live) note(e execute.Event) {
 func (l *live) draw(message string) {
 	l.drawn = l.ui.Now()
 	columns, height := 0, 0
-	if l.ui.Err.Size != nil {
-		columns, height = l.ui.Err.Size()
+	if l.ui.status().Size != nil {
+		columns, height = l.ui.status().Size()
 	}
 	var b strings.Builder
 	if l.height > 0 {
@@ -144,7 +144,7 @@ func (l *live) draw(message string) {
 	// A frame that became shorter, or a message above it, leaves old lines below.
 	b.WriteString("\x1b[J")
 	l.height = len(lines)
-	fmt.Fprint(l.ui.Err, b.String())
+	fmt.Fprint(l.ui.status(), b.String())
 }
 
 // lines are the frame: a head, and as many rows as the screen has, those that run first.
@@ -161,7 +161,7 @@ func (l *live) lines(columns, height int) []string {
 		nameWidth, statusWidth = max(nameWidth, width(r.name)), max(statusWidth, width(r.status))
 	}
 	head := fmt.Sprintf("[+] Running %d/%d", l.ended, l.steps)
-	lines := []string{paint(l.ui.Err.Colour && l.ended == l.steps, blue, cut(head, columns))}
+	lines := []string{paint(l.ui.status().Colour && l.ended == l.steps, blue, cut(head, columns))}
 	for _, r := range shown {
 		lines = append(lines, l.line(r, nameWidth, statusWidth, columns))
 	}
@@ -219,7 +219,7 @@ func (l *live) line(r *row, nameWidth, statusWidth, columns int) string {
 	if columns > 0 {
 		text = cut(text, columns-2-width(took)-2)
 	}
-	on := l.ui.Err.Colour
+	on := l.ui.status().Colour
 	return " " + paint(on, c, mark) + text + paint(on, dim, detail) + "  " + paint(on, blue, took)
 }
 

@@ -23,7 +23,7 @@ func (u *UI) Progress(plan *planner.Plan) Progress {
 	case TTY:
 		return newLive(u, plan)
 	case JSON:
-		return &jsonProgress{u.Err, replaced(plan)}
+		return &jsonProgress{u.status(), replaced(plan)}
 	case Quiet:
 		return &quiet{u}
 	}
@@ -106,7 +106,7 @@ func (p *plainProgress) Event(e execute.Event) {
 	if why != "" {
 		line += "  " + why
 	}
-	fmt.Fprintln(p.ui.Err, line)
+	fmt.Fprintln(p.ui.status(), line)
 }
 
 func (p *plainProgress) Close() {}

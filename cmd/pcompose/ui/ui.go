@@ -49,8 +49,8 @@ type Output struct {
 	io.Writer
 	// Terminal says whether somebody looks at it while it is written.
 	Terminal bool
-	// Colour says whether escape sequences may be written.
-	Colour bool
+	// Escapes says whether escape sequences may be written, Colour whether those for colours may.
+	Escapes, Colour bool
 	// Size is the terminal's columns and rows now; 0 where unknown. It may be nil.
 	Size func() (columns, rows int)
 }
@@ -59,7 +59,9 @@ type Output struct {
 type UI struct {
 	In       io.Reader
 	Out, Err Output
-	Mode     Mode
+	// Status is where progress and what happens is told; the zero value is Err.
+	Status Output
+	Mode   Mode
 	// Now is the clock.
 	Now func() time.Time
 	// Yes answers every question with yes.
@@ -68,7 +70,8 @@ type UI struct {
 	Tick time.Duration
 }
 
-// NewOutput is w as an output: a terminal where w is one. NO_COLOR (no-color.org) and TERM=dumb switch colour off.
+// NewOutput is w as an output: a terminal where w is one. NO_COLOR (no-color.org) switches colour off, TERM=dumb all escape
+// sequences.
 func NewOutput(w io.Writer, ansi ANSI, getenv func(string) string) Output {
 	out := Output{Writer: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -81,16 +84,17 @@ func NewOutput(w io.Writer, ansi ANSI, getenv func(string) string) Output {
 			return columns, rows
 		}
 	}
-	out.Colour = ansi == ANSIAlways || ansi != ANSINever && out.Terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+	out.Escapes = ansi == ANSIAlways || ansi != ANSINever && out.Terminal && getenv("TERM") != "dumb"
+	out.Colour = out.Escapes && (ansi == ANSIAlways || getenv("NO_COLOR") == "")
 	return out
 }
 
-// ProgressMode resolves Auto, and TTY where escape sequences are not wanted.
-func ProgressMode(mode Mode, err Output) Mode {
+// ProgressMode resolves Auto by where progress goes.
+func ProgressMode(mode Mode, status Output) Mode {
 	switch {
 	case mode != Auto && mode != "":
 		return mode
-	case err.Terminal && err.Colour:
+	case status.Terminal && status.Escapes:
 		return TTY
 	}
 	return Plain
@@ -105,26 +109,59 @@ func (u *UI) Text(b []byte) error {
 	return err
 }
 
-// Say tells what happens, on standard error; not in quiet and JSON mode.
+// status is where progress goes.
+func (u *UI) status() Output {
+	if u.Status.Writer == nil {
+		return u.Err
+	}
+	return u.Status
+}
+
+// Say tells what happens, where progress goes; not in quiet and JSON mode.
 func (u *UI) Say(format string, args ...any) {
 	if u.Mode != Quiet && u.Mode != JSON {
-		fmt.Fprintf(u.Err, format+"\n", args...)
+		fmt.Fprintf(u.status(), format+"\n", args...)
 	}
 }
 
-// Warn prints warnings, one a line.
+// Warn prints warnings, one a line; in JSON mode each is an object, as docker compose's.
 func (u *UI) Warn(text string) {
 	for line := range strings.Lines(text) {
+		if u.Mode == JSON {
+			u.object(struct {
+				Level string `json:"level"`
+				Msg   string `json:"msg"`
+				Time  string `json:"time"`
+			}{"warning", strings.TrimRight(line, "\n"), u.Now().Format(time.RFC3339)})
+			continue
+		}
 		fmt.Fprintln(u.Err, u.warning(line))
 	}
+}
+
+// object prints a value of strings and numbers as JSON on one line of standard error.
+func (u *UI) object(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("a message does not marshal: %v", err)) // strings and booleans: it always does
+	}
+	fmt.Fprintf(u.Err, "%s\n", b)
 }
 
 func (u *UI) warning(line string) string {
 	return paint(u.Err.Colour, yellow, "warning:") + " " + strings.TrimRight(line, "\n")
 }
 
-// Fail prints an error. Problems of Compose files come one a line by their own Error.
+// Fail prints an error. Problems of Compose files come one a line by their own Error. In JSON mode it is an object, as docker
+// compose's.
 func (u *UI) Fail(err error) {
+	if u.Mode == JSON {
+		u.object(struct {
+			Error   bool   `json:"error"`
+			Message string `json:"message"`
+		}{true, err.Error()})
+		return
+	}
 	fmt.Fprintln(u.Err, strings.TrimRight(err.Error(), "\n"))
 }
 

@@ -59,7 +59,7 @@ func reached(until pod.Until) string {
 	case pod.UntilCompleted:
 		return "Exited"
 	case pod.UntilReady:
-		return "Ready"
+		return "Healthy" // so docker compose calls it, health check or not
 	}
 	return "Started"
 }
