@@ -39,6 +39,7 @@ var layout = map[string][]string{
 	"pod/logs":                {},
 	"pod/runtime":             {},
 	"pod/runtime/runtimetest": {"pod/runtime"},
+	"pod/resolver":            {},
 	"pod/sandbox":             {"pod"},
 	"pod/supervisor":          {"pod", "pod/control", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox"},
 
