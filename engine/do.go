@@ -33,6 +33,10 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 		return p.updateContainer(ctx, a)
 	case planner.StartContainer:
 		return p.startContainer(ctx, a.Name, report)
+	case planner.RunPostStart:
+		return postStart(ctx, p, a)
+	case planner.RunPreStop:
+		return preStop(ctx, p, a, report)
 	case planner.WaitContainer:
 		return waitContainer(ctx, p, a, report)
 	case planner.StopContainer:

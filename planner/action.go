@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -55,6 +56,20 @@ type (
 	}
 	// StartContainer starts a container's process.
 	StartContainer struct{ Name string }
+	// RunPostStart runs a post_start hook in a container that runs. It fails where the hook does.
+	RunPostStart struct {
+		Name string
+		// Index counts the hooks from 0.
+		Index int
+		Hook  pod.Hook
+	}
+	// RunPreStop runs a pre_stop hook, and kills it after Grace. Its failure is a warning.
+	RunPreStop struct {
+		Name  string
+		Index int
+		Hook  pod.Hook
+		Grace time.Duration
+	}
 	// WaitContainer waits until a container has come as far as Until, and fails when it cannot any more.
 	// Where Required is false, a failure is a warning.
 	WaitContainer struct {
@@ -124,6 +139,14 @@ func (a UpdateContainer) describe() Description {
 
 func (a StartContainer) describe() Description {
 	return Description{KindContainer, a.Name, "start", ""}
+}
+
+func (a RunPostStart) describe() Description {
+	return Description{KindContainer, a.Name, "run", fmt.Sprintf("post_start[%d]", a.Index)}
+}
+
+func (a RunPreStop) describe() Description {
+	return Description{KindContainer, a.Name, "run", fmt.Sprintf("pre_stop[%d]", a.Index)}
 }
 
 func (a WaitContainer) describe() Description {

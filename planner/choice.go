@@ -30,6 +30,15 @@ func (f *fate) stopped() bool {
 	return f.exists && f.have.Run.State.Alive() && (f.replace != "" || f.bounce != "")
 }
 
+// hooksLeft is the first post_start hook that a container that stays as it runs still lacks, and why; "" for none. Those
+// of a start that was interrupted, or that failed, are such.
+func (f *fate) hooksLeft() (from int, why string) {
+	if f.have.Run.State != pod.StateRunning || f.have.Run.PostStarted >= len(f.want.PostStart) {
+		return 0, ""
+	}
+	return f.have.Run.PostStarted, "has not ended well since the start"
+}
+
 // choice is what becomes of every container, before any step is made.
 type choice struct {
 	desired  pod.Spec

@@ -41,7 +41,7 @@ func invariants(t *testing.T, plan *planner.Plan) {
 				t.Errorf("%v removes a container before it has stopped", s)
 			}
 		case planner.PullImage, planner.CreateVolume, planner.CreateSandbox, planner.PublishPorts, planner.UpdateContainer,
-			planner.WaitContainer, planner.KillContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage:
+			planner.RunPostStart, planner.RunPreStop, planner.WaitContainer, planner.KillContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage:
 			// carryOut tells what goes wrong with these.
 		}
 	}
@@ -102,6 +102,21 @@ func (m *model) do(action planner.Action) error {
 		return m.with(a.Name, m.start)
 	case planner.WaitContainer:
 		return m.with(a.Name, func(c *pod.ContainerStatus) error { return wait(c, a.Until) })
+	case planner.RunPostStart:
+		return m.with(a.Name, func(c *pod.ContainerStatus) error {
+			if c.Run.State != pod.StateRunning || c.Run.PostStarted != a.Index {
+				return fmt.Errorf("hook %d of %s, which is %s after %d", a.Index, c.Name, c.Run.State, c.Run.PostStarted)
+			}
+			c.Run.PostStarted++
+			return nil
+		})
+	case planner.RunPreStop:
+		return m.with(a.Name, func(c *pod.ContainerStatus) error {
+			if c.Run.State != pod.StateRunning {
+				return fmt.Errorf("pre_stop hook of %s, which is %s", c.Name, c.Run.State)
+			}
+			return nil
+		})
 	case planner.StopContainer:
 		return m.with(a.Name, m.stop)
 	case planner.RemoveContainer:
@@ -177,8 +192,9 @@ func (m *model) start(c *pod.ContainerStatus) error {
 		}
 		for _, d := range c.After {
 			met := map[pod.Until]bool{
-				pod.UntilStarted:   other.Run.State.Alive(),
-				pod.UntilHealthy:   other.Run.Health == pod.HealthHealthy,
+				pod.UntilStarted: other.Run.State.Alive() && other.Run.PostStarted == len(other.PostStart),
+				// One that was kept as it was may have no health check to wait for.
+				pod.UntilHealthy:   other.Run.PostStarted == len(other.PostStart) && (other.Health == nil || other.Run.Health == pod.HealthHealthy),
 				pod.UntilCompleted: other.Run.State == pod.StateExited,
 			}
 			if _, wanted := m.Spec.Container(other.Name); wanted && d.On == other.Service && !met[d.Until] {

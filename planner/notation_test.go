@@ -151,6 +151,7 @@ func status(c pod.Container) pod.ContainerStatus {
 	if c.Health != nil {
 		s.Run.Health = pod.HealthHealthy
 	}
+	s.Run.PostStarted = len(c.PostStart)
 	return s
 }
 
@@ -164,6 +165,8 @@ func setStatus(c *pod.ContainerStatus, words []string) {
 			if code == "?" {
 				c.Run.ExitCode = pod.UnknownExit
 			}
+		case "hooked": // so many of its post_start hooks
+			c.Run.PostStarted = atoi(value)
 		case "now": // its health
 			c.Run.Health = pod.HealthState(value)
 		case "anonymous":
@@ -246,11 +249,23 @@ func set(c *pod.Container, key, value string) {
 				Required: !slices.Contains(words, "optional"), Restart: slices.Contains(words, "restart"),
 			})
 		}
+	case "post-start":
+		c.PostStart = hooks(list)
+	case "pre-stop":
+		c.PreStop = hooks(list)
 	case "oneoff":
 		c.OneOff = true
 	default:
 		panic("no such key: " + key)
 	}
+}
+
+func hooks(list []string) []pod.Hook {
+	var all []pod.Hook
+	for _, h := range list {
+		all = append(all, pod.Hook{Command: []string{h}})
+	}
+	return all
 }
 
 func pairs(list []string) map[string]string {

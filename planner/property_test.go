@@ -129,6 +129,9 @@ func randomSpec(rnd *rand.Rand) pod.Spec {
 			c.Env = map[string]string{"V": fmt.Sprint(rnd.IntN(2))}
 			c.Labels = map[string]string{"l": fmt.Sprint(rnd.IntN(2))}
 			c.After = after
+			if !oneShot[service] && c.Image == "x" {
+				c.PostStart, c.PreStop = hooks([]string{"a", "b"}), hooks([]string{"c"})
+			}
 			if !oneShot[service] {
 				c.Health = &pod.Health{Test: []string{"CMD", "true"}}
 			}

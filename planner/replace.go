@@ -15,7 +15,7 @@ import (
 // container.
 func live(field string) bool {
 	switch field {
-	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "Listens":
+	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "Listens", "PreStop":
 		return true
 	}
 	return false
@@ -24,7 +24,7 @@ func live(field string) bool {
 // keep is the container there is, with what can change of it as wanted.
 func keep(want, have pod.Container) pod.Container {
 	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
-	have.Stop, have.Pull, have.Listens = want.Stop, want.Pull, want.Listens
+	have.Stop, have.Pull, have.Listens, have.PreStop = want.Stop, want.Pull, want.Listens, want.PreStop
 	return have
 }
 
@@ -51,6 +51,10 @@ func words(field string) string {
 		return "shm_size"
 	case "ExtraHosts":
 		return "extra_hosts"
+	case "PostStart":
+		return "post_start"
+	case "PreStop":
+		return "pre_stop"
 	case "Aliases":
 		return "links"
 	case "Log":

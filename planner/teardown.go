@@ -31,7 +31,7 @@ func (t *teardown) stop(chosen func(pod.ContainerStatus) bool) []int {
 				after = append(after, t.stopped[other.Name])
 			}
 		}
-		t.stopped[name] = t.plan.add(StopContainer{Name: name, Grace: graceOr(t.grace, c.Stop)}, t.why, after...)
+		t.stopped[name] = t.plan.stop(c, graceOr(t.grace, c.Stop), t.why, after...)
 		steps = append(steps, t.stopped[name])
 	}
 	return steps

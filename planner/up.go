@@ -75,7 +75,7 @@ func (u *up) make() (*Plan, error) {
 type up struct {
 	*choice
 	plan *Plan
-	// The steps made so far, by image, volume or container; 0 for none.
+	// The steps made so far, by image, volume or container; 0 for none. A start is the last of its post_start hooks.
 	made, stoppedBy, removedBy, createdBy, updatedBy, startedBy map[string]int
 	waits                                                       map[pod.Dependency]map[string]int
 	// pulls are all pulls: nothing is made before every image is there, so that a missing one leaves nothing.

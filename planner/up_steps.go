@@ -91,7 +91,7 @@ func (u *up) stopReplaced() {
 				why = f.replace
 			}
 			after := append(u.dependentsStopped(name), u.prepared(f)...)
-			u.stoppedBy[name] = u.plan.add(StopContainer{Name: name, Grace: u.grace(f.have.Stop)}, why, after...)
+			u.stoppedBy[name] = u.plan.stop(f.have, u.grace(f.have.Stop), why, after...)
 		}
 		if f.replace != "" {
 			after := append(u.takersRemoved(name), append(u.prepared(f), u.stoppedBy[name])...)
@@ -152,7 +152,7 @@ func (u *up) removeOrphans() {
 			continue
 		}
 		if c.Run.State.Alive() {
-			u.stoppedBy[name] = u.plan.add(StopContainer{Name: name, Grace: u.grace(c.Stop)}, why, u.dependentsStopped(name)...)
+			u.stoppedBy[name] = u.plan.stop(c, u.grace(c.Stop), why, u.dependentsStopped(name)...)
 		}
 		u.removedBy[name] = u.plan.remove(c, true, why, append(u.takersRemoved(name), u.stoppedBy[name])...)
 	}
@@ -211,6 +211,9 @@ func (u *up) startContainers() {
 	for _, name := range startOrder(wants) {
 		f := u.fates[name]
 		if f.start == "" {
+			if from, why := f.hooksLeft(); why != "" {
+				u.startedBy[name] = u.plan.postStart(f.want, from, why, u.updatedBy[name])
+			}
 			continue
 		}
 		after := append(u.cleared(f.want), u.createdBy[name], u.updatedBy[name], u.stoppedBy[name], u.portsDone)
@@ -228,6 +231,9 @@ func (u *up) startContainers() {
 		}
 		u.startedBy[name] = u.plan.add(StartContainer{Name: name}, f.start, after...)
 		u.plan.past(past...)
+		if last := u.plan.postStart(f.want, 0, f.start, u.startedBy[name]); last != 0 {
+			u.startedBy[name] = last
+		}
 	}
 	if u.opt.Wait {
 		for _, name := range u.names {

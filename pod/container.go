@@ -64,11 +64,25 @@ type Container struct {
 	Listens []Listen `json:",omitempty"`
 	Ports   []Port   `json:",omitempty"`
 
+	// PostStart run after each start by a user, one after the other, PreStop before each stop by one.
+	PostStart []Hook `json:",omitempty"`
+	PreStop   []Hook `json:",omitempty"`
+
 	After   []Dependency `json:",omitempty"`
 	Health  *Health      `json:",omitempty"`
 	Restart Restart      `json:",omitzero"`
 	Stop    Stop         `json:",omitzero"`
 	Log     Log          `json:",omitzero"`
+}
+
+// Hook is a command that runs in a container at a point of its life.
+type Hook struct {
+	Command []string
+	// Env is over the container's; User and WorkingDir "" are the container's.
+	Env        map[string]string `json:",omitempty"`
+	User       string            `json:",omitempty"`
+	WorkingDir string            `json:",omitempty"`
+	Privileged bool              `json:",omitempty"`
 }
 
 // PullPolicy says when an image is pulled.

@@ -118,6 +118,8 @@ type Run struct {
 	// FailingStreak counts the probes failed in a row; Probes are the newest five, oldest first.
 	FailingStreak int     `json:",omitempty"`
 	Probes        []Probe `json:",omitempty"`
+	// PostStarted counts the post_start hooks that have ended well since a user started it.
+	PostStarted int `json:",omitempty"`
 	// Stopped says that a user asked for its end, so that no restart policy brings it back.
 	Stopped bool `json:",omitempty"`
 	// Error is why it could not be started.

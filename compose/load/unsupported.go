@@ -30,7 +30,8 @@ func supported() map[string]bool {
 		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
 		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
-		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**`)
+		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**
+		post_start.** pre_stop.**`)
 	// models are refused by planner/desired.
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
 	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs image image.subpath")

@@ -168,6 +168,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Annotations: s.Annotations,
 		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t.project, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
 		Isolation: t.isolation(s), Resources: resources(s),
+		PostStart: hooks(s.PostStart), PreStop: hooks(s.PreStop),
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}
 	if c.Image == "" {
@@ -194,6 +195,17 @@ func hosts(list types.HostsList) []pod.Host {
 		for _, ip := range list[name] {
 			out = append(out, pod.Host{Name: name, IP: ip})
 		}
+	}
+	return out
+}
+
+// hooks are post_start or pre_stop.
+func hooks(list []types.ServiceHook) []pod.Hook {
+	var out []pod.Hook
+	for _, h := range list {
+		out = append(out, pod.Hook{
+			Command: h.Command, Env: h.Environment.ToMapping(), User: h.User, WorkingDir: h.WorkingDir, Privileged: h.Privileged,
+		})
 	}
 	return out
 }

@@ -33,6 +33,8 @@ type Request struct {
 	// Exec is answered twice: when the process runs (with the terminal's master, if it has one), and when it
 	// has ended. Its stdin, stdout and stderr come with the request unless it has a terminal.
 	Exec *Exec `json:",omitempty"`
+	// Hook is answered with the exit code when the hook has ended. Asked again while it runs, it is not run again.
+	Hook *Hook `json:",omitempty"`
 	// Shutdown ends what still runs; it is answered when the network is gone.
 	Shutdown *struct{} `json:",omitempty"`
 }
@@ -78,6 +80,25 @@ type Exec struct {
 	ID      string
 	Process []byte
 	TTY     bool
+}
+
+// Point of a container's life at which a hook runs.
+type Point string
+
+const (
+	PostStart Point = "post_start"
+	PreStop   Point = "pre_stop"
+)
+
+// Hook runs a hook in a container. What it writes goes to the container's log.
+type Hook struct {
+	ID    string
+	Point Point
+	// Index is the hook's place among those of its point.
+	Index   int
+	Process []byte
+	// Within bounds its time: then it is killed; 0 is no bound.
+	Within time.Duration
 }
 
 // Reply answers a request.

@@ -67,6 +67,8 @@ type (
 		At    time.Time
 		Timer Timer
 	}
+	// PostStarted says that as many post_start hooks have ended well as Count.
+	PostStarted struct{ Count int }
 	// Probed says what a health check found.
 	Probed struct{ Probe pod.Probe }
 	// Pause is a user's wish that its processes rest, Unpause that they go on. One that is asked to end is not paused.
@@ -90,6 +92,7 @@ func (Exited) event()      {}
 func (Stop) event()        {}
 func (Killed) event()      {}
 func (Due) event()         {}
+func (PostStarted) event() {}
 func (Probed) event()      {}
 func (Pause) event()       {}
 func (Unpause) event()     {}
@@ -169,6 +172,11 @@ func Next(c pod.Container, s State, e Event) (State, []Effect) {
 		return thaw(s, nil)
 	case Due:
 		return due(s, e)
+	case PostStarted:
+		if runs(s) {
+			s.Run.PostStarted = max(s.Run.PostStarted, e.Count)
+		}
+		return s, nil
 	case Probed:
 		return probed(c, s, e.Probe)
 	case Pause:
@@ -188,7 +196,7 @@ func start(s State) (State, []Effect) {
 		return s, nil
 	}
 	s.Launching, s.Stopping, s.Backoff, s.Failed = true, false, 0, 0
-	s.Run.Stopped, s.Run.Error, s.Run.Restarts = false, "", 0
+	s.Run.Stopped, s.Run.Error, s.Run.Restarts, s.Run.PostStarted = false, "", 0, 0
 	return s, []Effect{Disarm{TimerRestart}, Launch{}}
 }
 

@@ -44,7 +44,7 @@ func (r record) encode() (b [recordSize]byte) {
 func decodeRecord(b []byte) (record, bool) {
 	word, at := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 	r := record{offset: int64(word & (1<<offsetBits - 1)), at: int64(at), stream: Stream(word >> offsetBits & 0xff)}
-	return r, word>>48 == check(word&(1<<48-1), at) && (r.stream == Stdout || r.stream == Stderr)
+	return r, word>>48 == check(word&(1<<48-1), at) && r.stream >= Stdout && r.stream < streams
 }
 
 func (h header) encode() (b [recordSize]byte) {

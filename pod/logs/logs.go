@@ -19,15 +19,16 @@ import (
 	"time"
 )
 
-// Stream is where a container wrote. A tty container has one, Stdout.
+// Stream is where a container wrote. A tty container has one, Stdout, and what its hooks write is another.
 type Stream uint8
 
 // The streams of a container.
 const (
 	Stdout Stream = 1
 	Stderr Stream = 2
+	Hook   Stream = 3
 
-	streams = 3 // length of a table indexed by Stream
+	streams = 4 // length of a table indexed by Stream
 )
 
 // String is the name people know.
@@ -37,6 +38,8 @@ func (s Stream) String() string {
 		return "stdout"
 	case Stderr:
 		return "stderr"
+	case Hook:
+		return "hook"
 	default:
 		return "stream " + strconv.Itoa(int(s))
 	}

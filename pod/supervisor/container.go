@@ -32,6 +32,8 @@ type container struct {
 	// freezer is held by who freezes or thaws, beside the loop; frozenErr is why the last of them failed.
 	freezer   sync.Mutex
 	frozenErr string
+	// hooks are those that run.
+	hooks map[hookKey]*hookRun
 	// ending says that the process has ended and its output is being stored.
 	ending bool
 }

@@ -96,6 +96,8 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		return s.inContainer(ctx, req.Update.ID, func(c *container) error { return s.update(c, req.Update.Container) }, nil)
 	case req.Forget != nil:
 		return control.Reply{}, s.forget(ctx, req.Forget.ID)
+	case req.Hook != nil:
+		return s.hook(ctx, *req.Hook)
 	case req.Publish != nil:
 		var reply control.Reply
 		var err error

@@ -27,6 +27,9 @@ func logDisplay(project string, containers []pod.ContainerStatus, noPrefix, noCo
 
 // entry is a line of a log to be shown.
 func entry(name string, l logs.Line) ui.Entry {
+	if l.Stream == logs.Hook {
+		name += " ->" // as docker compose tells hooks apart
+	}
 	return ui.Entry{Name: name, At: l.At, Text: string(l.Text), Stderr: l.Stream == logs.Stderr}
 }
 

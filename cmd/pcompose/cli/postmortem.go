@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
@@ -35,6 +36,9 @@ type postMortem struct {
 	now pod.Status
 	// plan is what failed.
 	plan *planner.Plan
+	// project is that of the file, for places in it, as seen from dir; nil where none was read.
+	project *compose.Project
+	dir     string
 }
 
 // report is the error with what is known of it. A plan that the user interrupted failed at nothing.
@@ -81,7 +85,8 @@ func parts(err error) []error {
 
 // about is the failure of an action on a container with who waits for it, where to read more, and its last lines.
 func (p postMortem) about(ctx context.Context, action planner.Action, err error, told map[string]bool) error {
-	var name, waits string
+	var name, waits, place string
+	said := func(logs.Line) bool { return true }
 	switch a := action.(type) {
 	case planner.WaitContainer:
 		name, waits = a.Name, p.waiting(a)
@@ -89,6 +94,10 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 		name = a.Name
 	case planner.CreateContainer:
 		name = a.Container.Name
+	case planner.RunPostStart:
+		c, _ := p.spec.Container(a.Name)
+		name, place = a.Name, p.place(fmt.Sprintf("services.%s.post_start[%d]", c.Service, a.Index))
+		said = func(l logs.Line) bool { return l.Stream == logs.Hook }
 	}
 	i := slices.IndexFunc(p.spec.Containers, func(c pod.Container) bool { return c.Name == name })
 	if i < 0 {
@@ -100,7 +109,15 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 	if !exists || status.Run.StartedAt.IsZero() || status.Run.Error != "" {
 		return err // it never ran: nothing but the error is to be said
 	}
-	return fmt.Errorf("%w%s%s (see: %s logs %s)%s", err, signalled(status.Run), waits, p.command, c.Service, p.tail(ctx, c))
+	return fmt.Errorf("%s%w%s%s (see: %s logs %s)%s", place, err, signalled(status.Run), waits, p.command, c.Service, p.tail(ctx, c, said))
+}
+
+// place is where a path stands in the file, for the beginning of an error; "" where there is no file.
+func (p postMortem) place(path string) string {
+	if p.project == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s: ", p.project.At(path).Relative(p.dir), path)
 }
 
 // waiting says who waits for what a container should have come to.
@@ -126,15 +143,17 @@ func (p postMortem) waiting(wait planner.WaitContainer) string {
 	return fmt.Sprintf(": %s wait for its %s", strings.Join(who, ", "), what)
 }
 
-// tail is what a container wrote last, each line on one of its own.
-func (p postMortem) tail(ctx context.Context, c pod.Container) string {
+// tail is what a container wrote last, each line on one of its own, of those that count.
+func (p postMortem) tail(ctx context.Context, c pod.Container, counts func(logs.Line) bool) string {
 	if p.source == nil {
 		return ""
 	}
 	var tail strings.Builder
 	// What cannot be read is not worth a second error: the command that is named will say why.
 	_ = readLog(context.WithoutCancel(ctx), p.source, c.Name, logs.ReadOptions{Tail: lastLines}, func(l logs.Line) error {
-		fmt.Fprintf(&tail, "\n%s  | %s", shortName(p.spec.Name, c), l.Text)
+		if counts(l) {
+			fmt.Fprintf(&tail, "\n%s  | %s", entry(shortName(p.spec.Name, c), l).Name, l.Text)
+		}
 		return nil
 	})
 	return tail.String()
@@ -157,7 +176,7 @@ func (p postMortem) unready(ctx context.Context, late waitedTooLong, told map[st
 			continue
 		}
 		told[name] = true
-		errs = append(errs, fmt.Errorf("container %q is not ready after %s: %s%s", name, late.bound, why, p.tail(ctx, c.Container)))
+		errs = append(errs, fmt.Errorf("container %q is not ready after %s: %s%s", name, late.bound, why, p.tail(ctx, c.Container, func(logs.Line) bool { return true })))
 	}
 	return errs
 }

@@ -36,6 +36,10 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 		return "Updating", "Updated"
 	case planner.StartContainer:
 		return "Starting", "Started"
+	case planner.RunPostStart:
+		return "Running post_start", "Ran post_start"
+	case planner.RunPreStop:
+		return "Running pre_stop", "Ran pre_stop"
 	case planner.WaitContainer:
 		return "Waiting", reached(a.Until)
 	case planner.StopContainer:
@@ -73,7 +77,8 @@ func reason(step planner.Step, replaces bool) string {
 	if _, ok := step.Action.(planner.PublishPorts); ok {
 		return step.Describe().Detail
 	}
-	if _, ok := step.Action.(planner.StopContainer); ok {
+	switch step.Action.(type) {
+	case planner.StopContainer, planner.RunPreStop:
 		return "" // said by what follows the stop
 	}
 	if _, ok := step.Action.(planner.RemoveContainer); ok && replaces {
