@@ -13,7 +13,7 @@ import (
 
 // postStart runs a post_start hook. The supervisor remembers that it ended well.
 func postStart(ctx context.Context, p *Project, a planner.RunPostStart) error {
-	code, err := p.hook(ctx, a.Name, a.Hook, control.Hook{Point: control.PostStart, Index: a.Index})
+	code, err := runHook(ctx, p, asked{a.Name, a.Hook}, control.Hook{Point: control.PostStart, Index: a.Index})
 	switch {
 	case err != nil:
 		return fmt.Errorf("cannot run post_start hook %d of container %q: %w", a.Index+1, a.Name, err)
@@ -25,7 +25,7 @@ func postStart(ctx context.Context, p *Project, a planner.RunPostStart) error {
 
 // preStop runs a pre_stop hook. Its failure is a warning: who wants a container to end is not held up by it.
 func preStop(ctx context.Context, p *Project, a planner.RunPreStop, report func(execute.Progress)) error {
-	code, err := p.hook(ctx, a.Name, a.Hook, control.Hook{Point: control.PreStop, Index: a.Index, Within: a.Grace})
+	code, err := runHook(ctx, p, asked{a.Name, a.Hook}, control.Hook{Point: control.PreStop, Index: a.Index, Within: a.Grace})
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -38,12 +38,19 @@ func preStop(ctx context.Context, p *Project, a planner.RunPreStop, report func(
 	return nil
 }
 
-// hook has the supervisor run a hook and returns its exit code.
-func (p *Project) hook(ctx context.Context, name string, h pod.Hook, req control.Hook) (int, error) {
-	r, err := p.record(name)
+// asked is a hook of a container.
+type asked struct {
+	container string
+	hook      pod.Hook
+}
+
+// runHook has the supervisor run a hook and returns its exit code.
+func runHook(ctx context.Context, p *Project, a asked, req control.Hook) (int, error) {
+	r, err := p.record(a.container)
 	if err != nil {
 		return 0, err
 	}
+	h := a.hook
 	req.ID = r.ID
 	req.Process, err = execProcess(p.bundle(r), ExecOptions{
 		Argv: h.Command, Env: h.Env, User: h.User, WorkingDir: h.WorkingDir, Privileged: h.Privileged,
