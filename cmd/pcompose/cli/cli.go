@@ -170,14 +170,6 @@ func (env *Env) withEngine(do func(*engine.Engine) error) error {
 	return do(e)
 }
 
-// changing is withEngine for what changes the machine at once, without a plan that --dry-run could print.
-func (env *Env) changing(do func(*engine.Engine) error) error {
-	if env.global.dryRun {
-		return fmt.Errorf("%s has no plan that --dry-run could print", env.command)
-	}
-	return env.withEngine(do)
-}
-
 // interruptible is a context that SIGINT and SIGTERM end, with interrupted as its cause; a second signal ends the
 // process. stop gives the signals back to the next who wants them.
 func (env *Env) interruptible(ctx context.Context) (_ context.Context, stop func()) {

@@ -58,6 +58,8 @@ func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
 	switch {
 	case err != nil:
 		return err
+	case opt.output != "" && env.global.dryRun:
+		return env.would([]intent{{"file/" + opt.output, "write", "asked to write the configuration"}})
 	case opt.output != "":
 		if err := os.WriteFile(opt.output, text, 0o644); err != nil {
 			return fmt.Errorf("cannot write configuration: %w", err)

@@ -54,6 +54,9 @@ func runExec(ctx context.Context, env *Env, opt *execOptions) error {
 	if err != nil {
 		return err
 	}
+	if env.global.dryRun {
+		return env.would([]intent{{"container/" + c.Name, "exec " + strings.Join(opt.args[1:], " "), "asked to execute"}})
+	}
 	streams := env.streams
 	exec := engine.ExecOptions{
 		Argv: opt.args[1:], Env: env.pairs(opt.env), User: opt.user, WorkingDir: opt.workdir,

@@ -29,17 +29,6 @@ func (env *Env) withImages(do func(*image.Store) error) error {
 	})
 }
 
-// changingImages is withImages for what changes the store.
-func (env *Env) changingImages(do func(*image.Store) error) error {
-	return env.changing(func(e *engine.Engine) error {
-		store, err := e.Images()
-		if err != nil {
-			return err
-		}
-		return do(store)
-	})
-}
-
 type imageLsOptions struct {
 	quiet, noTrunc bool
 	format         string

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,10 @@ func newImageLoad(env *Env, run action[imageLoadOptions]) *cobra.Command {
 
 func runImageLoad(ctx context.Context, env *Env, opt *imageLoadOptions) error {
 	in := env.streams.In
+	if env.global.dryRun {
+		_, err := os.Stat(cmp.Or(opt.input, os.DevNull))
+		return errors.Join(env.would([]intent{{"archive/" + cmp.Or(opt.input, "-"), "load", "asked to load"}}), err)
+	}
 	switch {
 	case opt.input != "":
 		f, err := os.Open(opt.input)
@@ -71,7 +76,7 @@ func runImageLoad(ctx context.Context, env *Env, opt *imageLoadOptions) error {
 	case isTerminal(in):
 		return errors.New("cannot load images from a terminal: name an archive with -i, or redirect standard input")
 	}
-	return env.changingImages(func(store *image.Store) error {
+	return env.withImages(func(store *image.Store) error {
 		names, err := store.Load(ctx, in)
 		for _, name := range names {
 			env.ui.Line("Loaded image: %s", name)
@@ -97,6 +102,12 @@ func newImageSave(env *Env, run action[imageSaveOptions]) *cobra.Command {
 func runImageSave(ctx context.Context, env *Env, opt *imageSaveOptions) error {
 	if err := oneOf("--format", opt.format, image.DockerArchive, image.OCIArchive); err != nil {
 		return err
+	}
+	if env.global.dryRun {
+		return env.withImages(func(store *image.Store) error {
+			intents, err := intentForImages(store, opt.args, "save to "+cmp.Or(opt.output, "standard output"), "asked to save")
+			return errors.Join(env.would(intents), err)
+		})
 	}
 	if opt.output == "" && isTerminal(env.streams.Out) {
 		return errors.New("cannot save images to a terminal: name a file with -o, or redirect standard output")

@@ -27,7 +27,11 @@ func newImageRm(env *Env, run action[imageRmOptions]) *cobra.Command {
 }
 
 func runImageRm(_ context.Context, env *Env, opt *imageRmOptions) error {
-	return env.changingImages(func(store *image.Store) error {
+	return env.withImages(func(store *image.Store) error {
+		if env.global.dryRun {
+			intents, err := intentToRemoveImages(store, opt.args, opt.force)
+			return errors.Join(env.would(intents), err)
+		}
 		var errs []error
 		for _, ref := range opt.args {
 			removed, err := store.Remove(ref, opt.force)
@@ -57,7 +61,13 @@ func newImageTag(env *Env, run action[imageTagOptions]) *cobra.Command {
 }
 
 func runImageTag(_ context.Context, env *Env, opt *imageTagOptions) error {
-	return env.changingImages(func(store *image.Store) error { return store.Tag(opt.args[0], opt.args[1]) })
+	return env.withImages(func(store *image.Store) error {
+		if env.global.dryRun {
+			intents, err := intentForImages(store, opt.args[:1], "tag "+opt.args[1], "asked to tag")
+			return errors.Join(env.would(intents), err)
+		}
+		return store.Tag(opt.args[0], opt.args[1])
+	})
 }
 
 type imagePruneOptions struct{ all, force bool }
@@ -71,7 +81,11 @@ func newImagePrune(env *Env, run action[imagePruneOptions]) *cobra.Command {
 }
 
 func runImagePrune(_ context.Context, env *Env, opt *imagePruneOptions) error {
-	return env.changingImages(func(store *image.Store) error {
+	return env.withImages(func(store *image.Store) error {
+		if env.global.dryRun {
+			intents, err := intentToPruneImages(store, opt.all)
+			return errors.Join(env.would(intents), err)
+		}
 		which := "images without a name"
 		if opt.all {
 			which = "all images"

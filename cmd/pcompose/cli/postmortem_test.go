@@ -46,7 +46,9 @@ func TestPostMortem(t *testing.T) {
 }
 
 func TestPostMortemOfAWaitThatWasTooLong(t *testing.T) {
-	run := func(state pod.State, code int) pod.Run { return pod.Run{State: state, ExitCode: code, StartedAt: at(1)} }
+	run := func(state pod.State, code int) pod.Run {
+		return pod.Run{State: state, ExitCode: code, StartedAt: at(1)}
+	}
 	sick := run(pod.StateRunning, 0)
 	sick.Health, sick.Probes = pod.HealthStarting, []pod.Probe{{ExitCode: 1, Output: "no answer\n"}}
 	loop := run(pod.StateRestarting, 139)

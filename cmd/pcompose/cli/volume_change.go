@@ -31,8 +31,15 @@ func newVolumeCreate(env *Env, run action[volumeCreateOptions]) *cobra.Command {
 }
 
 func runVolumeCreate(_ context.Context, env *Env, opt *volumeCreateOptions) error {
-	return env.changing(func(e *engine.Engine) error {
+	return env.withEngine(func(e *engine.Engine) error {
 		v := pod.Volume{Name: opt.args[0], Driver: opt.driver, Labels: keyValues(opt.labels), DriverOpts: keyValues(opt.settings)}
+		if env.global.dryRun {
+			exists, err := e.Volumes().Exists(v.Name)
+			if err != nil || exists {
+				return errors.Join(env.would(nil), err)
+			}
+			return env.would([]intent{{"volume/" + v.Name, "create", "does not exist"}})
+		}
 		if err := e.Volumes().Create(v); err != nil {
 			return err
 		}
@@ -67,10 +74,14 @@ func newVolumeRm(env *Env, run action[volumeRmOptions]) *cobra.Command {
 }
 
 func runVolumeRm(ctx context.Context, env *Env, opt *volumeRmOptions) error {
-	return env.changing(func(e *engine.Engine) error {
+	return env.withEngine(func(e *engine.Engine) error {
 		users, err := volumeUsers(ctx, e)
 		if err != nil {
 			return err
+		}
+		if env.global.dryRun {
+			intents, err := intentToRemove(e.Volumes(), opt.args, opt.force, users)
+			return errors.Join(env.would(intents), err)
 		}
 		var errs []error
 		for _, name := range opt.args {
@@ -121,21 +132,24 @@ func newVolumePrune(env *Env, run action[volumePruneOptions]) *cobra.Command {
 }
 
 func runVolumePrune(ctx context.Context, env *Env, opt *volumePruneOptions) error {
-	return env.changing(func(e *engine.Engine) error {
+	return env.withEngine(func(e *engine.Engine) error {
 		which := "anonymous volumes"
 		if opt.all {
 			which = "all volumes"
 		}
-		if !opt.force && !env.ui.Confirm("This removes "+which+" that no container uses, with what is in them. Continue?") {
+		if !opt.force && !env.global.dryRun && !env.ui.Confirm("This removes "+which+" that no container uses, with what is in them. Continue?") {
 			return nil
 		}
 		users, err := volumeUsers(ctx, e)
 		if err != nil {
 			return err
 		}
-		removed, err := e.Volumes().Prune(func(v volume.Volume) bool {
-			return len(users[v.Name]) > 0 || !opt.all && !anonymous(v)
-		})
+		keep := func(v volume.Volume) bool { return len(users[v.Name]) > 0 || !opt.all && !anonymous(v) }
+		if env.global.dryRun {
+			intents, err := intentToPrune(e.Volumes(), keep)
+			return errors.Join(env.would(intents), err)
+		}
+		removed, err := e.Volumes().Prune(keep)
 		return errors.Join(env.ui.Text(lines(removed)), err)
 	})
 }

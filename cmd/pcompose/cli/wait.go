@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 )
@@ -43,26 +44,18 @@ func runWait(ctx context.Context, env *Env, opt *waitOptions) error {
 	if len(containers) == 0 {
 		return fmt.Errorf("no containers for project %q", t.name)
 	}
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ends := make(chan ended, len(containers))
-	for _, c := range containers {
-		go func() {
-			code, err := e.Project(t.name).Wait(waiting, c.Name)
-			ends <- ended{c.Name, code, err}
-		}()
+	if env.global.dryRun && !opt.downProject {
+		var intents []intent
+		for _, c := range containers {
+			intents = append(intents, intent{"container/" + c.Name, "wait until it ends", "asked to wait"})
+		}
+		return env.would(intents)
 	}
 	code := 0
-	for range containers {
-		end := <-ends
-		if end.err != nil {
-			return end.err
-		}
-		env.ui.Line("container %q exited with status code %d", end.name, end.code)
-		code = end.code
-		if opt.downProject {
-			cancel()
-			break
+	if !env.global.dryRun {
+		code, err = opt.wait(ctx, env, e.Project(t.name), containers)
+		if err != nil {
+			return err
 		}
 	}
 	if opt.downProject {
@@ -77,4 +70,29 @@ func runWait(ctx context.Context, env *Env, opt *waitOptions) error {
 		return errors.New("nobody saw the exit code")
 	}
 	return exit{code: code}
+}
+
+// wait waits for the end of containers, all or with --down-project the first, tells of each, and returns the last code.
+func (o *waitOptions) wait(ctx context.Context, env *Env, project *engine.Project, containers []pod.ContainerStatus) (code int, err error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ends := make(chan ended, len(containers))
+	for _, c := range containers {
+		go func() {
+			code, err := project.Wait(waiting, c.Name)
+			ends <- ended{c.Name, code, err}
+		}()
+	}
+	for range containers {
+		end := <-ends
+		if end.err != nil {
+			return 0, end.err
+		}
+		env.ui.Line("container %q exited with status code %d", end.name, end.code)
+		code = end.code
+		if o.downProject {
+			break
+		}
+	}
+	return code, nil
 }
