@@ -44,9 +44,10 @@ var layout = map[string][]string{
 	"pod/supervisor":          {"pod", "pod/control", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
-		"engine/execute", "engine/image", "engine/ocispec", "engine/rootfs", "engine/secret", "engine/state", "engine/volume",
+		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/rootfs", "engine/secret", "engine/state", "engine/volume",
 		"planner", "pod", "pod/control", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox",
 	},
+	"engine/archive": {},
 	"engine/execute": {"planner"},
 	"engine/image":   {"pod"},
 	"engine/ocispec": {"pod"},
