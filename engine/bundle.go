@@ -37,6 +37,10 @@ type bundle struct {
 
 // bundle is the bundle of a container.
 func (p *Project) bundle(r state.Record) *bundle {
+	if r.Container.Isolation.UTS == pod.NamespaceHost {
+		// What is asked of the kernel inside is the host's name; without one the container has its own.
+		r.Container.Hostname, _ = os.Hostname()
+	}
 	return &bundle{project: p, record: r, dir: p.engine.state.BundleDir(p.name, r.ID)}
 }
 
@@ -61,6 +65,9 @@ func (b *bundle) make(ctx context.Context, config image.RunConfig, report func(e
 	if err != nil {
 		return err
 	}
+	if err := injectCDI(spec, in.Container.Isolation.CDI); err != nil {
+		return err
+	}
 	for _, w := range warnings {
 		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", b.record.Container.Name, w)})
 	}
@@ -83,7 +90,12 @@ func (b *bundle) write(spec *specs.Spec) error {
 	if err != nil {
 		return err
 	}
+	program, kind, err := runtimeOf(b.record.Container)
+	if err != nil {
+		return err
+	}
 	told := control.Bundle{
+		Runtime: program, RuntimeKind: string(kind),
 		ID: b.record.ID, Container: effective(b.record.Container, b.config), Cgroup: spec.Linux.CgroupsPath,
 		LogDir: b.project.logDir(b.record), UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID),
 		Filter: filter,
@@ -118,14 +130,18 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 	in = ocispec.Input{
 		Container: c, Host: h.Host, Rootfs: root, InitPath: h.init,
 		NetNS:      state.CellPath(p.runDir(), c.Cell),
-		CgroupPath: p.engine.cgroup(p.name) + "/" + b.record.ID,
+		CgroupPath: containerCgroup(p, b.record),
 		Image:      imageConfig(config),
 	}
 	who := c.User
 	if who == "" {
 		who = config.User
 	}
-	id, err := rootfs.User(root, who, c.Groups)
+	named, kept, err := groups(c.Groups)
+	if err != nil {
+		return in, err
+	}
+	id, err := rootfs.User(root, who, named)
 	if err != nil {
 		return in, err
 	}
@@ -133,6 +149,7 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 	for _, g := range id.Groups {
 		in.User.Groups = append(in.User.Groups, uint32(g))
 	}
+	in.User.Groups = append(in.User.Groups, kept...)
 	if err := b.workingDir(); err != nil {
 		return in, err
 	}
@@ -143,6 +160,12 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 		return in, err
 	}
 	if in.Devices, err = devices(c); err != nil {
+		return in, err
+	}
+	if in.BlockDevices, err = blockDevices(c.Resources.BlockIO); err != nil {
+		return in, err
+	}
+	if in.Shm, err = b.shm(); err != nil {
 		return in, err
 	}
 	if profile := c.Isolation.Seccomp; strings.HasPrefix(profile, "/") {
@@ -241,5 +264,5 @@ func (b *bundle) remove() error {
 	if _, err := os.Stat(b.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(unbindAll(b.dir), secret.Remove(filepath.Join(b.dir, "secrets")), os.RemoveAll(b.dir))
+	return errors.Join(unbindAll(b.dir), unmountShm(b.dir), secret.Remove(filepath.Join(b.dir, "secrets")), os.RemoveAll(b.dir))
 }

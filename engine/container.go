@@ -76,13 +76,21 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	if err != nil {
 		return err
 	}
-	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name}); err != nil {
+	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name, StorageOpt: c.Storage, LabelOpts: labelOpts(c)}); err != nil {
 		return err
 	}
 	if err := makeMounted(roots, p.name, r); err != nil {
 		return err
 	}
 	return p.bundle(r).make(ctx, config, report)
+}
+
+// labelOpts are the SELinux options of a container's root; a privileged one is not confined.
+func labelOpts(c pod.Container) []string {
+	if c.Isolation.Privileged && len(c.Isolation.Label) == 0 {
+		return []string{"disable"}
+	}
+	return c.Isolation.Label
 }
 
 // ofPlatform refuses an image of another platform than the file asks for: it was pulled before, or its registry has no

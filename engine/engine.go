@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -143,6 +144,11 @@ func (e *Engine) sync() {
 func (e *Engine) podID(project string) string {
 	sum := sha256.Sum256([]byte(e.state.RunDir(project)))
 	return hex.EncodeToString(sum[:5])
+}
+
+// containerCgroup is a container's cgroup. Its ID makes it unique below any parent that a file names.
+func containerCgroup(p *Project, r state.Record) string {
+	return filepath.Join(cmp.Or(r.Container.Isolation.CgroupParent, p.engine.cgroup(p.name)), r.ID)
 }
 
 // cgroup is the parent of a pod's cgroups.

@@ -23,7 +23,7 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 	}
 	_, err = p.client().ask(ctx, control.Request{Forget: &control.Forget{ID: r.ID}})
 	if errors.Is(err, errDown) {
-		err = deleteUnsupervised(ctx, p, r.ID)
+		err = deleteUnsupervised(ctx, p, r)
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
@@ -42,12 +43,27 @@ func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) er
 
 // runtime is the OCI runtime's program: the one asked for, containers.conf's, or the first there is.
 func (e *Engine) runtime() (path string, kind runtime.Kind, err error) {
+	return findRuntime(e.cfg.Runtime)
+}
+
+// runtimeOf is the program that a container asks for with runtime:, "" where the pod's is meant.
+func runtimeOf(c pod.Container) (path string, kind runtime.Kind, err error) {
+	if c.Runtime == "" {
+		return "", "", nil
+	}
+	if path, kind, err = findRuntime(c.Runtime); err != nil {
+		err = fmt.Errorf("%w, in runtime: of service %q", err, c.Service)
+	}
+	return path, kind, err
+}
+
+func findRuntime(name string) (path string, kind runtime.Kind, err error) {
 	conf, err := config.Default()
 	if err != nil {
 		return "", "", fmt.Errorf("cannot read containers.conf: %w", err)
 	}
 	return runtime.Find(runtime.Search{
-		Name: e.cfg.Runtime, PATH: os.Getenv("PATH"),
+		Name: name, PATH: os.Getenv("PATH"),
 		Configured: conf.Engine.OCIRuntime, Paths: conf.Engine.OCIRuntimes,
 	})
 }
@@ -135,14 +151,15 @@ func waitProcess(ctx context.Context, fd int) {
 
 // deleteUnsupervised ends a container whose pod has no supervisor any more, and removes what the OCI runtime holds
 // of it. Where the runtime cannot be asked, its cgroup tells what is left of it.
-func deleteUnsupervised(ctx context.Context, p *Project, id string) error {
-	if err := deleteByRuntime(ctx, p.runDir(), id); err != nil {
+func deleteUnsupervised(ctx context.Context, p *Project, r state.Record) error {
+	if err := deleteByRuntime(ctx, p, r.ID); err != nil {
 		return err
 	}
-	return endCgroup(ctx, p.engine.cgroup(p.name)+"/"+id)
+	return endCgroup(ctx, containerCgroup(p, r))
 }
 
-func deleteByRuntime(ctx context.Context, runDir, id string) error {
+func deleteByRuntime(ctx context.Context, p *Project, id string) error {
+	runDir := p.runDir()
 	dir := state.RuntimeDir(runDir)
 	if _, err := os.Stat(filepath.Join(dir, id)); err != nil {
 		return nil
@@ -150,6 +167,9 @@ func deleteByRuntime(ctx context.Context, runDir, id string) error {
 	pd, err := control.ReadPod(runDir)
 	if err != nil {
 		return nil
+	}
+	if b, err := control.ReadBundle(p.engine.state.BundleDir(p.name, id)); err == nil && b.Runtime != "" {
+		pd.Runtime, pd.RuntimeKind = b.Runtime, b.RuntimeKind
 	}
 	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(runDir, "calls")})
 	if err != nil {

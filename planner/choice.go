@@ -139,7 +139,7 @@ func (ch *choice) bounceDependents() bool {
 			continue
 		}
 		if on := ch.restarted(f.want.After); on != "" {
-			f.bounce = fmt.Sprintf("%s restarts, and depends_on says restart: true", on)
+			f.bounce = fmt.Sprintf("%s restarts, and %s", on, whyWith(f.want.Isolation, on))
 			f.start, found = f.bounce, true
 			if ch.fates[c.Name] == nil {
 				ch.fates[c.Name], ch.names = f, append(ch.names, c.Name)
@@ -147,6 +147,19 @@ func (ch *choice) bounceDependents() bool {
 		}
 	}
 	return found
+}
+
+// whyWith says why a container restarts with another: the namespaces they share are gone, or the file wants it.
+func whyWith(iso pod.Isolation, other string) string {
+	for _, n := range []struct {
+		key string
+		in  pod.Namespace
+	}{{"pid", iso.PID}, {"ipc", iso.IPC}, {"uts", iso.UTS}} {
+		if n.in == pod.InContainer(other) {
+			return n.key + ": shares its namespace"
+		}
+	}
+	return "depends_on says restart: true"
 }
 
 // restarted is a container that is replaced or restarted, of those a container says to restart with; "" for none.

@@ -67,10 +67,33 @@ func words(field string) string {
 		return "stop_signal or stop_grace_period"
 	case "Listens":
 		return "expose"
-	case "Isolation":
-		return "capabilities, security_opt, sysctls, ulimits or devices"
+	case "Storage":
+		return "storage_opt"
+	}
+	if group, part, ok := strings.Cut(field, "."); ok {
+		if word := partWords()[part]; word != "" {
+			return word
+		}
+		return strings.ToLower(group + " " + part)
 	}
 	return strings.ToLower(field)
+}
+
+// partWords are the Compose names of the parts of Isolation and Resources.
+func partWords() map[string]string {
+	names := map[string]string{
+		"Privileged": "privileged", "CapAdd": "cap_add", "CapDrop": "cap_drop", "PID": "pid", "IPC": "ipc", "UTS": "uts",
+		"CgroupNS": "cgroup", "CgroupParent": "cgroup_parent", "Sysctls": "sysctls", "Ulimits": "ulimits", "Devices": "devices",
+		"CDI": "devices or gpus", "DeviceRules": "device_cgroup_rules",
+		"Memory": "mem_limit", "MemoryReservation": "mem_reservation", "MemorySwap": "memswap_limit",
+		"MemorySwappiness": "mem_swappiness", "OOMKillDisable": "oom_kill_disable", "OOMScoreAdj": "oom_score_adj",
+		"CPUs": "cpus", "CPUShares": "cpu_shares", "CPUQuota": "cpu_quota", "CPUPeriod": "cpu_period", "CPUSet": "cpuset",
+		"CPURTPeriod": "cpu_rt_period", "CPURTRuntime": "cpu_rt_runtime", "Pids": "pids_limit", "BlockIO": "blkio_config",
+	}
+	for _, option := range []string{"NoNewPrivileges", "Seccomp", "AppArmor", "Label", "Unmask", "Mask", "ProcOptions", "WritableCgroups"} {
+		names[option] = "security_opt"
+	}
+	return names
 }
 
 // whyReplace says why a container must be made anew, "" to keep it. Values are never named: they may be secret.
@@ -106,16 +129,18 @@ func differences(want, have pod.Container) (replaced, updated []string) {
 		if name == "Env" {
 			word += " " + strings.Join(changedKeys(want.Env, have.Env), " ")
 		}
-		if live(name) {
+		switch {
+		case live(name):
 			updated = append(updated, word)
-		} else {
+		case !slices.Contains(replaced, word):
 			replaced = append(replaced, word)
 		}
 	}
 	return replaced, updated
 }
 
-// fields are a container's fields in their canonical form, so that nil and empty compare as they are stored.
+// fields are a container's fields in their canonical form, so that nil and empty compare as they are stored; those of
+// Isolation and Resources each by itself.
 func fields(c pod.Container) map[string]json.RawMessage {
 	var f map[string]json.RawMessage
 	b, err := json.Marshal(c)
@@ -124,6 +149,16 @@ func fields(c pod.Container) map[string]json.RawMessage {
 	}
 	if err != nil {
 		panic(fmt.Sprintf("a pod.Container does not marshal: %v", err)) // only plain fields: it always does
+	}
+	for _, group := range []string{"Isolation", "Resources"} {
+		var parts map[string]json.RawMessage
+		if f[group] == nil || json.Unmarshal(f[group], &parts) != nil {
+			continue
+		}
+		delete(f, group)
+		for name, part := range parts {
+			f[group+"."+name] = part
+		}
 	}
 	return f
 }

@@ -60,6 +60,11 @@ type Container struct {
 	// Sharing is what the user says over the planner's choice of the cell (x-pcompose: {network: own}).
 	Sharing Sharing `json:",omitempty"`
 
+	// Runtime names the OCI runtime, or is its path; "" is the pod's.
+	Runtime string `json:",omitempty"`
+	// Storage are options of the storage driver for the container's root: size.
+	Storage map[string]string `json:",omitempty"`
+
 	// Listens are the ports declared in the file; Ports those published on the host.
 	Listens []Listen `json:",omitempty"`
 	Ports   []Port   `json:",omitempty"`
@@ -146,6 +151,10 @@ type Mount struct {
 	// Size of a tmpfs in bytes, 0 without bound; Mode its permission bits, 0 for 01777.
 	Size int64  `json:",omitempty"`
 	Mode uint32 `json:",omitempty"`
+	// Options of a tmpfs are further ones of tmpfs(5) and mount(8): exec, uid=1000, nr_inodes=10k.
+	Options []string `json:",omitempty"`
+	// SELinux is "z" to label the source for all containers, "Z" for this one alone.
+	SELinux string `json:",omitempty"`
 }
 
 // VolumesFrom is another container whose binds and volumes, the anonymous ones too, a container has.

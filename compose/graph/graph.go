@@ -4,6 +4,7 @@ package graph
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -39,9 +40,48 @@ func New(model *types.Project) *Graph {
 			d := service.DependsOn[on]
 			edges = append(edges, Edge{On: on, Until: d.Condition, Required: d.Required, Restart: d.Restart})
 		}
-		g.edges[name] = edges
+		g.edges[name] = append(edges, joins(model, service, edges)...)
 	}
 	return g
+}
+
+// joins are the waits for services whose namespaces a service shares: what those restart with takes the namespaces away, so
+// it restarts too. An edge that is there already is changed; container: naming a container of the project adds one.
+func joins(model *types.Project, service types.ServiceConfig, edges []Edge) []Edge {
+	var more []Edge
+	for _, shared := range []string{service.Pid, service.Ipc, service.Uts} {
+		on := Joined(model, shared)
+		if on == "" {
+			continue
+		}
+		if i := slices.IndexFunc(edges, func(e Edge) bool { return e.On == on }); i >= 0 {
+			edges[i].Restart = true
+		} else if !slices.ContainsFunc(more, func(e Edge) bool { return e.On == on }) {
+			more = append(more, Edge{On: on, Until: types.ServiceConditionStarted, Required: true, Restart: true})
+		}
+	}
+	return more
+}
+
+// Joined is the enabled service whose namespace a value of pid, ipc or uts means, "" for none of the project's.
+func Joined(model *types.Project, value string) string {
+	if on, ok := strings.CutPrefix(value, types.ServicePrefix); ok {
+		if _, enabled := model.Services[on]; enabled {
+			return on
+		}
+	}
+	name, ok := strings.CutPrefix(value, types.ContainerPrefix)
+	if !ok {
+		return ""
+	}
+	for _, on := range slices.Sorted(maps.Keys(model.Services)) {
+		// A replica is called project-service-number, with underscores under --compatibility.
+		number, ours := strings.CutPrefix(strings.ReplaceAll(name, "_", "-"), strings.ReplaceAll(model.Name+"-"+on+"-", "_", "-"))
+		if _, err := strconv.ParseUint(number, 10, 16); name == model.Services[on].ContainerName || ours && err == nil {
+			return on
+		}
+	}
+	return ""
 }
 
 // Services are all services, sorted by name.

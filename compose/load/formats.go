@@ -44,7 +44,7 @@ func formatRules() []formatRule {
 	for _, key := range []string{"delay", "window"} {
 		rules = append(rules, formatRule{[]string{"deploy", "restart_policy", key}, badDuration})
 	}
-	rules = slices.Concat(rules, valueRules(), limitRules())
+	rules = slices.Concat(rules, valueRules(), limitRules(), specRules())
 	return append(rules, formatRule{[]string{"stop_grace_period"}, badDuration},
 		formatRule{[]string{"scale"}, badCount}, formatRule{[]string{"deploy", "replicas"}, badCount})
 }
@@ -72,6 +72,7 @@ func (c checker) formats(services *yaml.Node) {
 		c.items(service, step(keys, "tmpfs"), badTmpfs)
 		c.addresses(service, keys)
 		c.isolation(service, keys)
+		c.spec(service, keys)
 		c.mounts(service, keys)
 		if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
 			c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })

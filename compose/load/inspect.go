@@ -42,6 +42,7 @@ func (in *inspector) inspect(model *types.Project) {
 	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
 		s := model.Services[name]
 		in.service(s)
+		in.conflicts(model, s)
 		in.dependencies(model, s)
 		in.references(model, s)
 		in.files(s)
@@ -112,7 +113,15 @@ func (in *inspector) limits(s types.ServiceConfig, path string) {
 		return
 	}
 	differ := func(key, deploy string) {
-		in.at(path+"."+key, fmt.Sprintf("%s and deploy.resources.%s say different amounts", key, deploy), "keep one of them")
+		section, _, _ := strings.Cut(deploy, ".")
+		message := fmt.Sprintf("%s and deploy.resources.%s say different amounts", key, deploy)
+		if in.places.Has(path+".deploy.resources."+section) && !in.places.Has(path+".deploy.resources."+deploy) {
+			// compose-go, and so docker compose, refuses it too: a section that is there says all.
+			in.at(path+"."+key, fmt.Sprintf("%s is set, and deploy.resources.%s, which comes first, leaves it out", key, section),
+				fmt.Sprintf("write it as deploy.resources.%s", deploy))
+			return
+		}
+		in.at(path+"."+key, message, "keep one of them")
 	}
 	if r := s.Deploy.Resources.Limits; r != nil {
 		if s.CPUS != 0 && r.NanoCPUs.Value() != s.CPUS {

@@ -32,13 +32,15 @@ func supported() map[string]bool {
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
 		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**
 		post_start.** pre_stop.**`)
+	add(s, `blkio_config.** cgroup cgroup_parent cpu_rt_period cpu_rt_runtime mem_swappiness oom_kill_disable device_cgroup_rules.**
+		storage_opt.** pid ipc uts gpus.** runtime userns_mode isolation`)
 	// models are refused by planner/desired.
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
 	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs image image.subpath")
-	add(s+"volumes.*.bind.", "propagation create_host_path recursive")
+	add(s+"volumes.*.bind.", "propagation create_host_path recursive selinux")
 	add(s+"volumes.*.volume.", "nocopy subpath")
 	add(s+"volumes.*.tmpfs.", "size mode")
-	add(s+"deploy.", `replicas restart_policy restart_policy.** resources resources.limits resources.limits.cpus
+	add(s+"deploy.", `mode replicas resources.reservations.devices.** restart_policy restart_policy.** resources resources.limits resources.limits.cpus
 		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory`)
 	return keys
 }
@@ -46,7 +48,7 @@ func supported() map[string]bool {
 // Unsupported has one warning for each key, and place of it, that a project has and pcompose does not carry out yet, in the
 // order of the files. Keys beginning with x- are the user's own. Services that are not enabled are left out.
 func Unsupported(project *compose.Project) []compose.Problem {
-	u := unsupported{project: project, table: supported()}
+	u := unsupported{project: project, table: supported(), elsewhere: elsewhere()}
 	u.keys()
 	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
 		u.service(project.Model.Services[name])
@@ -59,7 +61,9 @@ func Unsupported(project *compose.Project) []compose.Problem {
 type unsupported struct {
 	project *compose.Project
 	table   map[string]bool
-	found   compose.Problems
+	// elsewhere has words for keys that the table lacks on purpose.
+	elsewhere map[string]string
+	found     compose.Problems
 }
 
 func (u *unsupported) add(path, message string) {
@@ -95,12 +99,12 @@ func (u *unsupported) keys() {
 			continue
 		}
 		last = path
-		u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: notYet(keys)})
+		u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: u.notYet(keys)})
 	}
 }
 
 // notYet says what becomes of a key that the table lacks.
-func notYet(keys []string) string {
+func (u *unsupported) notYet(keys []string) string {
 	key := keys[len(keys)-1]
 	if len(keys) >= 3 && keys[0] == "services" && slices.Contains([]string{"network_mode", "mac_address", "networks"}, keys[2]) || keys[0] == "networks" {
 		return fmt.Sprintf("%q is not yet kept apart: all services share the pod's one network", key)
@@ -108,15 +112,37 @@ func notYet(keys []string) string {
 	if len(keys) >= 3 && keys[0] == "services" && keys[2] == "external_links" {
 		return "external_links are ignored: a container of another project is in another pod; reach it by a port it publishes on the host"
 	}
+	if why := u.elsewhere[pattern(keys)]; why != "" {
+		return fmt.Sprintf("%q is ignored: %s", key, why)
+	}
 	return fmt.Sprintf("%q is not supported yet and is ignored", key)
+}
+
+// pattern is a path with "*" for names that the user has chosen.
+func pattern(keys []string) string {
+	pattern := ""
+	for i, k := range keys {
+		if named(keys, i) {
+			k = "*"
+		}
+		if i > 0 {
+			pattern += "."
+		}
+		pattern += k
+	}
+	return pattern
+}
+
+// named says whether the user has chosen the i-th key.
+func named(keys []string, i int) bool {
+	return i == 1 || strings.HasPrefix(keys[i], "[") || i == 3 && keys[2] == "networks" || i == 4 && keys[2] == "logging"
 }
 
 // knows says whether the table has a path. User-chosen names stand as "*" in it.
 func (u *unsupported) knows(keys []string) bool {
 	pattern := ""
 	for i, k := range keys {
-		named := i == 1 || strings.HasPrefix(k, "[") || i == 3 && keys[2] == "networks" || i == 4 && keys[2] == "logging"
-		if named {
+		if named(keys, i) {
 			k = "*"
 		}
 		if i > 0 {
@@ -136,7 +162,8 @@ func (u *unsupported) service(s types.ServiceConfig) {
 	warn := func(key, format string, args ...any) {
 		u.add(base+key, fmt.Sprintf(format, args...)+" is not supported yet and is ignored")
 	}
-	u.kernel(s, base, warn)
+	u.kernel(s, base)
+	u.kinds(s, base)
 	u.logging(s.Logging, base, warn)
 	storage(s, warn)
 	u.image(s, base)
@@ -147,16 +174,15 @@ func (u *unsupported) service(s types.ServiceConfig) {
 type ignored func(key, format string, args ...any)
 
 // kernel warns of sysctls and security options.
-func (u *unsupported) kernel(s types.ServiceConfig, base string, warn ignored) {
+func (u *unsupported) kernel(s types.ServiceConfig, base string) {
 	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
 		if strings.HasPrefix(name, "net.") {
 			u.add(base+"sysctls."+name, fmt.Sprintf("%q is not set: it would be set for all services, which share the pod's one network", name))
 		}
 	}
 	for _, o := range s.SecurityOpt {
-		name, _, _ := strings.Cut(strings.ReplaceAll(o, "=", ":"), ":")
-		if !slices.Contains([]string{"no-new-privileges", "seccomp", "apparmor", "label", "unmask", "mask", "systempaths"}, name) {
-			warn("security_opt."+o, "the security option %q", o)
+		if name, _, _ := strings.Cut(strings.ReplaceAll(o, "=", ":"), ":"); name == "credentialspec" {
+			u.add(base+"security_opt."+o, fmt.Sprintf("the security option %q is ignored: only containers of Windows have it", name))
 		}
 	}
 }
@@ -196,24 +222,11 @@ func (u *unsupported) restarts(s types.ServiceConfig, base string) {
 	}
 }
 
-// storage warns of mounts and devices.
+// storage warns of mounts.
 func storage(s types.ServiceConfig, warn ignored) {
 	for _, v := range s.Volumes {
-		if v.Bind != nil && v.Bind.SELinux != "" {
-			warn("volumes."+v.Target, "the SELinux option %q", v.Bind.SELinux)
-		}
-	}
-	for _, o := range s.Tmpfs {
-		target, options, _ := strings.Cut(o, ":")
-		for _, o := range strings.FieldsFunc(options, func(r rune) bool { return r == ',' }) {
-			if name, _, _ := strings.Cut(o, "="); !slices.Contains([]string{"ro", "rw", "size", "mode"}, name) {
-				warn("tmpfs."+target, "the tmpfs option %q", o)
-			}
-		}
-	}
-	for _, d := range s.Devices {
-		if !strings.HasPrefix(d.Source, "/") {
-			warn("devices."+d.Source, "the CDI device %q", d.Source)
+		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs, types.VolumeTypeImage}, v.Type) {
+			warn("volumes."+v.Target, "a volume of type %q", v.Type)
 		}
 	}
 }

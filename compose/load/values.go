@@ -108,5 +108,11 @@ func badTmpfs(s string) string {
 	if s != "" && !strings.HasPrefix(s, "/") {
 		return fmt.Sprintf("the target %q in the container must be an absolute path", s)
 	}
+	_, options, _ := strings.Cut(s, ":")
+	for _, o := range strings.FieldsFunc(options, func(r rune) bool { return r == ',' }) {
+		if !tmpfsOption(o) {
+			return fmt.Sprintf("unknown tmpfs option %q", o)
+		}
+	}
 	return ""
 }

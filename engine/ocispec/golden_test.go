@@ -75,6 +75,27 @@ func cases() map[string]func() Input {
 			in.User = User{UID: 1000, GID: 1000, Groups: []uint32{10, 20}, Home: "/home/me"}
 			in.Container.Isolation.CapAdd = []string{"NET_RAW"}
 		}),
+		"host namespaces": with(func(in *Input) {
+			i := &in.Container.Isolation
+			i.PID, i.IPC, i.UTS, i.CgroupNS = pod.NamespaceHost, pod.NamespaceHost, pod.NamespaceHost, pod.NamespaceHost
+			i.WritableCgroups, i.ProcOptions = true, []string{"hidepid=2"}
+			in.Host.CgroupV2, in.Container.Hostname = true, "box"
+		}),
+		"joined": with(func(in *Input) {
+			i := &in.Container.Isolation
+			i.PID, i.IPC, i.UTS, i.CgroupNS = pod.InContainer("a"), pod.InContainer("b"), pod.InContainer("c"), pod.NamespacePrivate
+		}),
+		"shareable": with(func(in *Input) { in.Container.Isolation.IPC, in.Shm = pod.NamespaceShareable, "/run/p/shm" }),
+		"no ipc":    with(func(in *Input) { in.Container.Isolation.IPC = pod.NamespaceNone }),
+		"limits":    with(limits),
+		"limits v2": with(func(in *Input) {
+			limits(in)
+			in.Host.CgroupV2, in.Host.BlockWeight, in.Host.Realtime, in.Host.Controllers = true, false, false, []string{"io", "cpu", "memory", "pids"}
+		}),
+		"tmpfs": with(func(in *Input) {
+			in.Mounts = []Mount{{Mount: pod.Mount{Type: pod.MountTmpfs, Target: "/run", Mode: 0o750, Size: 1 << 20,
+				Options: []string{"exec", "suid", "uid=5", "nr_inodes=10k", "notmpcopyup"}}}}
+		}),
 		"v2":        with(func(in *Input) { in.Host.CgroupV2 = true }),
 		"tty":       with(func(in *Input) { in.Container.TTY = true }),
 		"read-only": with(func(in *Input) { in.Container.ReadOnly = true }),
@@ -85,6 +106,17 @@ func cases() map[string]func() Input {
 			in.Container.Isolation = pod.Isolation{CapAdd: []string{"NET_ADMIN"}, AppArmor: "x"}
 		}),
 	}
+}
+
+// limits are those that one of the two cgroup versions does not have, and of devices.
+func limits(in *Input) {
+	r := &in.Container.Resources
+	r.MemorySwappiness, r.OOMKillDisable, r.CPURTPeriod, r.CPURTRuntime = ptr(uint64(0)), true, 1_000_000, 950_000
+	disk := func(value uint64) []pod.DeviceValue { return []pod.DeviceValue{{Path: "/dev/sda", Value: value}} }
+	r.BlockIO = pod.BlockIO{Weight: 300, WeightDevice: disk(400), ReadBps: disk(1), WriteBps: disk(2), ReadIOps: disk(3), WriteIOps: disk(4)}
+	in.BlockDevices = map[string]DeviceNumber{"/dev/sda": {Major: 8}}
+	in.Container.Isolation.DeviceRules = []pod.DeviceRule{{Type: "c", Major: 1, Minor: 3, Permissions: "mr"}, {Type: "b", Major: 7, Minor: -1, Permissions: "rwm"}}
+	in.Host.BlockWeight, in.Host.Realtime, in.Host.Controllers = true, true, append(in.Host.Controllers, "blkio")
 }
 
 // TestGolden compares whole specs, the filter's rules apart: they have a file of their own, since they are the same.

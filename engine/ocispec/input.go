@@ -24,6 +24,8 @@ type Input struct {
 	// NetNS is the network namespace to join; "" makes an empty one, unless HostNetwork.
 	NetNS       string
 	HostNetwork bool
+	// Shm is the directory that /dev/shm of an IPC namespace shows that others may join; "" is a tmpfs of its own.
+	Shm string
 	// CgroupPath is for the cgroupfs driver "/pod/container", for systemd's "slice:prefix:name".
 	CgroupPath string
 	// InitPath is a static init program on the host (catatonit, tini), used where Container.Init asks for it.
@@ -35,6 +37,8 @@ type Input struct {
 	Files []FileMount
 	// Devices are Isolation.Devices resolved, and every device of the host when privileged.
 	Devices []Device
+	// BlockDevices are the numbers of the paths that Resources.BlockIO names.
+	BlockDevices map[string]DeviceNumber
 	// SeccompProfile is the content of the file Isolation.Seccomp names.
 	SeccompProfile []byte
 	Labels         Labels
@@ -70,7 +74,11 @@ type Host struct {
 	// Controllers are those whose limits can be set in CgroupPath.
 	Controllers []string
 	// Swap says whether swap can be limited (v1: memory.memsw.* exists; v2: memory.swap.max).
-	Swap     bool
+	Swap bool
+	// BlockWeight says whether block devices can be weighted: an I/O scheduler that does is there.
+	BlockWeight bool
+	// Realtime says whether cgroups can bound real-time tasks (v1, CONFIG_RT_GROUP_SCHED).
+	Realtime bool
 	Rootless bool
 	// MaxRlimits are the highest values that may be set, by lower-case name; absent is no bound. Without
 	// CAP_SYS_RESOURCE in the first user namespace they are the process's hard limits, else RLIM_INFINITY

@@ -30,8 +30,12 @@ func kernelMounts(in *Input) []specs.Mount {
 		// A user namespace may not mount a sysfs of a network namespace it does not own.
 		sys = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "ro", "rbind"}}
 	}
-	return []specs.Mount{
-		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+	iso, cgroups := in.Container.Isolation, access
+	if iso.WritableCgroups {
+		cgroups = "rw"
+	}
+	mounts := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: append([]string{"nosuid", "noexec", "nodev"}, iso.ProcOptions...)},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		sys,
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts",
@@ -39,8 +43,29 @@ func kernelMounts(in *Input) []specs.Mount {
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm",
 			Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=" + strconv.FormatInt(shm, 10)}},
-		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "relatime", access}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "relatime", cgroups}},
 	}
+	return ipcMounts(in, mounts)
+}
+
+// ipcMounts have /dev/shm and /dev/mqueue of the IPC namespace: of the host they are its own.
+func ipcMounts(in *Input, mounts []specs.Mount) []specs.Mount {
+	ipc := in.Container.Isolation.IPC
+	bind := []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"}
+	for i, m := range mounts {
+		switch {
+		case m.Destination == "/dev/mqueue" && ipc == pod.NamespaceHost:
+			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
+		case m.Destination != "/dev/shm":
+		case ipc == pod.NamespaceHost:
+			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
+		case joined(ipc): // known when it starts, as its namespace is
+			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: string(ipc), Options: bind}
+		case ipc == pod.NamespaceShareable:
+			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: in.Shm, Options: bind}
+		}
+	}
+	return slices.DeleteFunc(mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" && ipc == pod.NamespaceNone })
 }
 
 // mounts puts parents before children. What the user mounts takes the place of ours on the same target, and of ours
@@ -136,7 +161,24 @@ func tmpfs(m Mount, at string) specs.Mount {
 	if m.Size > 0 {
 		options = append(options, "size="+strconv.FormatInt(m.Size, 10))
 	}
+	for _, o := range m.Options {
+		options = slices.DeleteFunc(options, func(d string) bool { return d == opposite(o) || d == o })
+		if o != "notmpcopyup" { // no runtime knows the word
+			options = append(options, o)
+		}
+	}
 	return specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: options}
+}
+
+// opposite is the default that an option takes back: runtimes differ in which of two wins.
+func opposite(option string) string {
+	switch option {
+	case "exec", "suid", "dev":
+		return "no" + option
+	case "notmpcopyup":
+		return "tmpcopyup"
+	}
+	return ""
 }
 
 func (b *builder) bindOptions(m pod.Mount) ([]string, error) {

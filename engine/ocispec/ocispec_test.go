@@ -140,6 +140,19 @@ func TestRefused(t *testing.T) {
 		"needs read_only": func(in *Input) {
 			in.Mounts = []Mount{{Mount: pod.Mount{Target: "/x", Recursive: "readonly"}, HostPath: "/y"}}
 		},
+		`domainname "x"`: func(in *Input) { c := &in.Container; c.Domainname, c.Isolation.UTS = "x", pod.NamespaceHost },
+		`sysctl "kernel.domainname": it would change the UTS`: func(in *Input) {
+			i := &in.Container.Isolation
+			i.UTS, i.Sysctls = pod.InContainer("x"), map[string]string{"kernel.domainname": "x"}
+		},
+		`sysctl "kernel.shmmax": it would change the host`: func(in *Input) {
+			i := &in.Container.Isolation
+			i.IPC, i.Sysctls = pod.NamespaceHost, map[string]string{"kernel.shmmax": "1"}
+		},
+		`"/dev/sdx" is no block device`: func(in *Input) {
+			in.Host.Controllers = []string{"blkio"}
+			in.Container.Resources.BlockIO.ReadBps = []pod.DeviceValue{{Path: "/dev/sdx"}}
+		},
 		`permissions "rwx"`:          func(in *Input) { in.Devices = []Device{{Path: "/dev/x", Permissions: "rwx"}} },
 		`seccomp profile "/p.json"`:  func(in *Input) { in.Container.Isolation.Seccomp = "/p.json" },
 		`environment variable "A=B"`: func(in *Input) { in.Container.Env = map[string]string{"A=B": "c"} },

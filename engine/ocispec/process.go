@@ -111,7 +111,7 @@ func (e *environment) has(name string) bool {
 func (b *builder) env() ([]string, error) {
 	var e environment
 	e.set("PATH", defaultPath)
-	e.set("HOSTNAME", b.spec.Hostname)
+	e.set("HOSTNAME", hostname(b.c))
 	if b.c.TTY {
 		e.set("TERM", "xterm")
 	}

@@ -38,6 +38,9 @@ func (b *builder) resources() error {
 	if err := b.cpu(); err != nil {
 		return err
 	}
+	if err := b.blockIO(); err != nil {
+		return err
+	}
 	pids := b.c.Resources.Pids
 	switch {
 	case pids == 0 && slices.Contains(b.in.Host.Controllers, "pids"):
@@ -55,7 +58,7 @@ func (b *builder) resources() error {
 func (b *builder) memory() error {
 	r := b.c.Resources
 	switch {
-	case r.Memory == 0 && r.MemoryReservation == 0 && r.MemorySwap == 0:
+	case r.Memory == 0 && r.MemoryReservation == 0 && r.MemorySwap == 0 && r.MemorySwappiness == nil && !r.OOMKillDisable:
 		return nil
 	case r.Memory == 0 && r.MemorySwap > 0:
 		return errors.New("memswap_limit needs mem_limit")
@@ -87,7 +90,21 @@ func (b *builder) memory() error {
 		// As much swap as memory, as docker and podman have it.
 		m.Swap = ptr(2 * r.Memory)
 	}
-	b.spec.Linux.Resources.Memory = m
+	switch {
+	case b.in.Host.CgroupV2 && r.MemorySwappiness != nil:
+		b.warn("mem_swappiness is not applied: cgroup v2 has no such setting")
+	default:
+		m.Swappiness = r.MemorySwappiness
+	}
+	switch {
+	case b.in.Host.CgroupV2 && r.OOMKillDisable:
+		b.warn("oom_kill_disable is not applied: cgroup v2 has no such setting")
+	case r.OOMKillDisable:
+		m.DisableOOMKiller = ptr(true)
+	}
+	if *m != (specs.LinuxMemory{}) {
+		b.spec.Linux.Resources.Memory = m
+	}
 	return nil
 }
 
@@ -117,6 +134,16 @@ func (b *builder) cpu() error {
 		if r.CPUShares > 0 {
 			// v1 shares: the runtime turns them into a v2 weight.
 			c.Shares = ptr(uint64(r.CPUShares))
+		}
+	}
+	if (r.CPURTPeriod != 0 || r.CPURTRuntime != 0) && !b.in.Host.Realtime {
+		b.warn("cpu_rt_period and cpu_rt_runtime are not applied: the cgroups of this kernel do not bound real-time tasks (cgroup v1 with CONFIG_RT_GROUP_SCHED does)")
+	} else {
+		if r.CPURTPeriod != 0 {
+			c.RealtimePeriod = ptr(uint64(r.CPURTPeriod))
+		}
+		if r.CPURTRuntime != 0 {
+			c.RealtimeRuntime = &r.CPURTRuntime
 		}
 	}
 	if r.CPUSet != "" && b.controller("cpuset", "cpuset") {

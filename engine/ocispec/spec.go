@@ -27,6 +27,9 @@ func Spec(in Input) (*specs.Spec, []string, error) {
 			Resources:   &specs.LinuxResources{},
 		},
 	}
+	if b.c.Isolation.UTS == pod.NamespaceHost || joined(b.c.Isolation.UTS) {
+		b.spec.Hostname = "" // the name is the namespace's
+	}
 	// Order matters: seccomp asks for the capabilities of the process.
 	for _, step := range []func() error{b.process, b.mounts, b.paths, b.devices, b.resources, b.sysctls, b.seccomp, b.labels} {
 		if err := step(); err != nil {
@@ -49,16 +52,34 @@ func hostname(c *pod.Container) string {
 	return name[:min(len(name), 63)]
 }
 
-// namespaces are the container's own. With cgroup v1 the cgroup namespace is the host's, as podman has it: tools in
-// images find their limits by the path in /proc/self/cgroup.
+// joined says whether a namespace is that of another container.
+func joined(n pod.Namespace) bool {
+	_, ok := n.Container()
+	return ok
+}
+
+// namespaces are the container's own unless the file says otherwise. With cgroup v1 the cgroup namespace is the host's,
+// as podman has it: tools in images find their limits by the path in /proc/self/cgroup. That of another container has
+// its name, container:NAME, for a path: where it is, is known when the container starts, and no runtime takes it for one.
 func namespaces(in *Input) []specs.LinuxNamespace {
-	list := []specs.LinuxNamespace{
-		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+	iso := in.Container.Isolation
+	var list []specs.LinuxNamespace
+	for _, n := range []struct {
+		kind specs.LinuxNamespaceType
+		in   pod.Namespace
+	}{{specs.PIDNamespace, iso.PID}, {specs.MountNamespace, ""}, {specs.IPCNamespace, iso.IPC}, {specs.UTSNamespace, iso.UTS}} {
+		switch {
+		case n.in == pod.NamespaceHost:
+		case joined(n.in):
+			list = append(list, specs.LinuxNamespace{Type: n.kind, Path: string(n.in)})
+		default:
+			list = append(list, specs.LinuxNamespace{Type: n.kind})
+		}
 	}
 	if !in.HostNetwork {
 		list = append(list, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: in.NetNS})
 	}
-	if in.Host.CgroupV2 {
+	if in.Host.CgroupV2 && iso.CgroupNS != pod.NamespaceHost || iso.CgroupNS == pod.NamespacePrivate {
 		list = append(list, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return list
@@ -112,6 +133,16 @@ func (b *builder) devices() error {
 	rules := []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
 	if b.c.Isolation.Privileged {
 		rules[0].Allow = true
+	}
+	for _, r := range b.c.Isolation.DeviceRules {
+		rule := specs.LinuxDeviceCgroup{Allow: true, Type: r.Type, Access: r.Permissions}
+		if r.Major >= 0 {
+			rule.Major = ptr(r.Major)
+		}
+		if r.Minor >= 0 {
+			rule.Minor = ptr(r.Minor)
+		}
+		rules = append(rules, rule)
 	}
 	for _, d := range b.in.Devices {
 		access := d.Permissions

@@ -17,7 +17,11 @@ func (b *builder) sysctls() error {
 	}
 	slices.Sort(names)
 	set := map[string]string{}
-	if b.c.Domainname != "" {
+	switch {
+	case b.c.Domainname == "":
+	case b.c.Isolation.UTS != "":
+		return fmt.Errorf("domainname %q: it would change the UTS namespace that uts: shares", b.c.Domainname)
+	default:
 		// The specification's domainname field is not known to runc 1.1 and crun 1.8.
 		set["kernel.domainname"] = b.c.Domainname
 	}
@@ -28,6 +32,10 @@ func (b *builder) sysctls() error {
 			return fmt.Errorf("sysctl %q: %w", name, err)
 		case strings.HasPrefix(key, "net.") && b.in.HostNetwork:
 			return fmt.Errorf("sysctl %q: it would change the host, whose network this container uses", name)
+		case b.c.Isolation.UTS != "" && key == "kernel.domainname":
+			return fmt.Errorf("sysctl %q: it would change the UTS namespace that uts: shares", name)
+		case b.c.Isolation.IPC == pod.NamespaceHost && !strings.HasPrefix(key, "net.") && key != "kernel.domainname":
+			return fmt.Errorf("sysctl %q: it would change the host, whose IPC namespace this container uses", name)
 		}
 		set[key] = b.c.Isolation.Sysctls[name]
 	}

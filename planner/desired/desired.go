@@ -145,10 +145,7 @@ func (t *translation) service(s types.ServiceConfig) []pod.Container {
 	var all []pod.Container
 	for n := 1; n <= replicas; n++ {
 		c := t.container(s)
-		c.Name, c.Replica, c.Listens = strings.Join([]string{t.project.Name, s.Name, fmt.Sprint(n)}, t.opts.separator()), n, slices.Clone(listens)
-		if s.ContainerName != "" {
-			c.Name = s.ContainerName
-		}
+		c.Name, c.Replica, c.Listens = containerName(t, s, n), n, slices.Clone(listens)
 		c.Labels = t.labels(s, n)
 		c.Ports = t.ports(s, c.Name, n, replicas)
 		all = append(all, c)
@@ -167,8 +164,9 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
 		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t.project, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
-		Isolation: t.isolation(s), Resources: resources(s),
+		Isolation: isolation(t, s), Resources: resources(t.project, s),
 		PostStart: hooks(s.PostStart), PreStop: hooks(s.PreStop),
+		Runtime: s.Runtime, Storage: s.StorageOpt,
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}
 	if c.Image == "" {

@@ -2,81 +2,29 @@ package desired
 
 import (
 	"cmp"
-	"maps"
 	"math"
-	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/pod"
 )
 
-// isolation is what a service may do beyond the defaults, and what it may not.
-func (t *translation) isolation(s types.ServiceConfig) pod.Isolation {
-	i := pod.Isolation{Privileged: s.Privileged, CapAdd: s.CapAdd, CapDrop: s.CapDrop}
-	for _, o := range s.SecurityOpt {
-		name, value, valued := strings.Cut(o, "=")
-		if n, v, ok := strings.Cut(o, ":"); ok && !valued {
-			name, value = n, v
-		}
-		switch name {
-		case "no-new-privileges":
-			i.NoNewPrivileges = value != "false"
-		case "seccomp":
-			if i.Seccomp = value; value != "unconfined" && !path.IsAbs(value) {
-				i.Seccomp = path.Join(t.project.Dir, value)
-			}
-		case "apparmor":
-			i.AppArmor = value
-		case "label":
-			i.Label = append(i.Label, value)
-		case "unmask":
-			i.Unmask = append(i.Unmask, strings.Split(value, ":")...)
-		case "mask":
-			i.Mask = append(i.Mask, strings.Split(value, ":")...)
-		case "systempaths":
-			if value == "unconfined" {
-				i.Unmask = append(i.Unmask, "ALL")
-			}
-		}
-	}
-	for name, value := range s.Sysctls {
-		// net.* belongs to the network all services share; load.Unsupported warns of it.
-		if strings.HasPrefix(name, "net.") {
-			continue
-		}
-		if i.Sysctls == nil {
-			i.Sysctls = map[string]string{}
-		}
-		i.Sysctls[name] = value
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
-		u := pod.Ulimit{Name: name, Soft: int64(s.Ulimits[name].Soft), Hard: int64(s.Ulimits[name].Hard)}
-		if single := int64(s.Ulimits[name].Single); single != 0 {
-			u.Soft, u.Hard = single, single
-		}
-		i.Ulimits = append(i.Ulimits, u)
-	}
-	for _, d := range s.Devices {
-		// What is no path is a CDI device; load.Unsupported warns of it.
-		if !path.IsAbs(d.Source) {
-			continue
-		}
-		i.Devices = append(i.Devices, pod.Device{Source: d.Source, Target: cmp.Or(d.Target, d.Source), Permissions: d.Permissions})
-	}
-	return i
-}
-
 // resources are the limits of a service; those of its deploy section win, as in docker compose.
-func resources(s types.ServiceConfig) pod.Resources {
+func resources(project *compose.Project, s types.ServiceConfig) pod.Resources {
 	r := pod.Resources{
 		Memory: int64(s.MemLimit), MemoryReservation: int64(s.MemReservation), MemorySwap: int64(s.MemSwapLimit),
 		CPUs: decimal(s.CPUS), CPUShares: s.CPUShares, CPUQuota: s.CPUQuota, CPUPeriod: s.CPUPeriod, CPUSet: s.CPUSet,
-		Pids: s.PidsLimit, OOMScoreAdj: int(s.OomScoreAdj),
+		Pids: s.PidsLimit, OOMScoreAdj: int(s.OomScoreAdj), CPURTPeriod: s.CPURTPeriod, CPURTRuntime: s.CPURTRuntime,
+		OOMKillDisable: s.OomKillDisable, BlockIO: blockIO(s.BlkioConfig),
+	}
+	// compose-go has 0 for none said, and 0 keeps a container from being swapped.
+	if s.MemSwappiness != 0 || project.Places.Has("services."+s.Name+".mem_swappiness") {
+		swappiness := uint64(s.MemSwappiness)
+		r.MemorySwappiness = &swappiness
 	}
 	if s.Deploy == nil {
 		return r
@@ -90,6 +38,26 @@ func resources(s types.ServiceConfig) pod.Resources {
 		r.MemoryReservation = cmp.Or(int64(l.MemoryBytes), r.MemoryReservation)
 	}
 	return r
+}
+
+// blockIO is blkio_config, its devices in the order written.
+func blockIO(b *types.BlkioConfig) pod.BlockIO {
+	if b == nil {
+		return pod.BlockIO{}
+	}
+	out := pod.BlockIO{Weight: b.Weight}
+	for _, w := range b.WeightDevice {
+		out.WeightDevice = append(out.WeightDevice, pod.DeviceValue{Path: w.Path, Value: uint64(w.Weight)})
+	}
+	limits := func(list []types.ThrottleDevice) (values []pod.DeviceValue) {
+		for _, l := range list {
+			values = append(values, pod.DeviceValue{Path: l.Path, Value: uint64(l.Rate)})
+		}
+		return values
+	}
+	out.ReadBps, out.WriteBps = limits(b.DeviceReadBps), limits(b.DeviceWriteBps)
+	out.ReadIOps, out.WriteIOps = limits(b.DeviceReadIOps), limits(b.DeviceWriteIOps)
+	return out
 }
 
 // decimal widens a number as it was written: 0.1 stays 0.1. Compose counts CPUs to nine places.

@@ -23,12 +23,15 @@ func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
 		switch v.Type {
 		case types.VolumeTypeBind:
 			if b := v.Bind; b != nil {
-				m.CreateHostPath, m.Propagation, m.Recursive = bool(b.CreateHostPath), b.Propagation, b.Recursive
+				m.CreateHostPath, m.Propagation, m.Recursive, m.SELinux = bool(b.CreateHostPath), b.Propagation, b.Recursive, b.SELinux
 			} else {
 				// compose-go fills the long form's default only where bind: is written.
 				m.CreateHostPath = true
 			}
 		case types.VolumeTypeVolume:
+			if v.Bind != nil { // z and Z of the short form
+				m.SELinux = v.Bind.SELinux
+			}
 			if v.Volume != nil {
 				m.NoCopy, m.Subpath = v.Volume.NoCopy, v.Volume.Subpath
 			}
@@ -97,6 +100,11 @@ func (t *translation) tmpfs(s types.ServiceConfig, text string) pod.Mount {
 				t.problem(s, "tmpfs."+target, "write it in octal, as in mode=1777", "%q is no mode", value)
 			}
 			m.Mode = uint32(mode)
+		case "rw", "defaults": // they are so anyway
+		case "nosuid", "noexec", "nodev": // so are these, unless an earlier option says otherwise
+			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return "no"+o == name })
+		default: // checked when the file was loaded
+			m.Options = append(m.Options, o)
 		}
 	}
 	return m

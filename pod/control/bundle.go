@@ -37,6 +37,9 @@ type Bundle struct {
 	LogDir    string
 	// UID and GID are its user's on the host: its output pipes belong to it, so that it can open /dev/stdout.
 	UID, GID int
+	// Runtime is the OCI runtime's program, RuntimeKind which one it is, where the container does not have the pod's.
+	Runtime     string `json:",omitempty"`
+	RuntimeKind string `json:",omitempty"`
 	// Cgroup is the container's cgroup, below every controller's hierarchy in cgroup v1.
 	Cgroup string
 	// Filter is where the compiled system call filter is kept for the next container; "" for nowhere.
@@ -49,6 +52,9 @@ const (
 	podFile    = "pod.json"
 	bundleFile = "bundle.json"
 )
+
+// ShmDir is the directory of a bundle that is /dev/shm of a container whose IPC namespace others may join.
+const ShmDir = "shm"
 
 // WritePod and ReadPod write and read pod.json in a run directory.
 func WritePod(dir string, p Pod) error { return write(filepath.Join(dir, podFile), p) }

@@ -47,7 +47,7 @@ func Find(s Search) (string, Kind, error) {
 		}
 	}
 	if s.Name != "" {
-		return "", "", fmt.Errorf("cannot find OCI runtime %q: no such program: install it (apt install crun) or name another with --runtime", s.Name)
+		return "", "", fmt.Errorf("cannot find OCI runtime %q: no such program: install it (apt install crun) or name another", s.Name)
 	}
 	return "", "", fmt.Errorf("cannot find an OCI runtime: looked for %s in PATH: install one (apt install crun, dnf install crun) or name one with --runtime",
 		strings.Join(names, ", "))

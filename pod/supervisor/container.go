@@ -185,7 +185,7 @@ func (s *Supervisor) end(ctx context.Context, c *container, at time.Time, code i
 			out.drain()
 		}
 		oom := oomKilled(b.Cgroup)
-		if err := s.runtime.Delete(ctx, b.ID, true); err != nil {
+		if err := runtimeOf(s, b).Delete(ctx, b.ID, true); err != nil {
 			s.warn("%v", err)
 		}
 		s.post(ctx, func() {

@@ -43,12 +43,14 @@ func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec,
 func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
 	var running, paused bool
 	var name string
+	var rt runtime.Runtime
 	var err error
 	doErr := s.do(ctx, func() {
 		var c *container
 		if c, err = s.find(req.ID); err == nil {
 			paused = c.run.Pausing || c.run.Run.State == pod.StatePaused
 			running, name = c.run.Run.State.Alive() && c.run.Run.PID != 0 && !c.ending, c.bundle.Container.Name
+			rt = runtimeOf(s.Supervisor, c.bundle)
 		}
 	})
 	if err = errors.Join(doErr, err); err != nil {
@@ -67,5 +69,5 @@ func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.Fi
 	if len(files) == 3 {
 		o.Stdin, o.Stdout, o.Stderr = files[0], files[1], files[2]
 	}
-	return s.runtime.Exec(ctx, o)
+	return rt.Exec(ctx, o)
 }

@@ -73,9 +73,9 @@ func (s *Supervisor) runHook(ctx context.Context, c *container, req control.Hook
 	if c.output != nil {
 		log = c.output.log
 	}
-	started := c.run.Run.StartedAt
+	started, rt := c.run.Run.StartedAt, runtimeOf(s, c.bundle)
 	go func() {
-		code, err := execHook(ctx, s.runtime, log, req)
+		code, err := execHook(ctx, rt, log, req)
 		s.post(ctx, func() {
 			run.reply, run.err = control.Reply{ExitCode: code}, err
 			delete(c.hooks, hookKey{req.Point, req.Index})

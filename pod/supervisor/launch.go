@@ -32,7 +32,7 @@ func (s *Supervisor) launch(ctx context.Context, c *container) {
 	go func() {
 		l, err := launched{}, broken
 		if err == nil {
-			l, err = (&starter{s.keeper, s.runtime, s.bundleDir(b.ID)}).start(ctx, b)
+			l, err = (&starter{s.keeper, runtimeOf(s, b), s.bundleDir(b.ID)}).start(ctx, b)
 		}
 		s.post(ctx, func() {
 			if err != nil {
@@ -59,6 +59,11 @@ type starter struct {
 // start creates and starts a container. On failure nothing of it is left but its bundle.
 func (s *starter) start(ctx context.Context, b control.Bundle) (l launched, err error) {
 	id := b.ID
+	namespaces, err := join(s.dir, b)
+	if err != nil {
+		return l, err
+	}
+	defer namespaces.close()
 	out, err := newOutput(s.keeper, b)
 	if err != nil {
 		return l, err

@@ -62,7 +62,8 @@ func unless(done bool, format string, c *container) error {
 func (s *Supervisor) freeze(ctx context.Context, c *container) {
 	c.freezer.Lock()
 	defer c.freezer.Unlock()
-	why := s.settle(ctx, s.runtime.Pause(ctx, c.bundle.ID), c.bundle.ID, runtime.Paused)
+	rt := runtimeOf(s, c.bundle)
+	why := settle(ctx, rt, rt.Pause(ctx, c.bundle.ID), runtime.State{ID: c.bundle.ID, Status: runtime.Paused})
 	_ = s.do(ctx, func() { // fails where the supervisor ends: the next one freezes again
 		c.frozenErr = why
 		s.happen(ctx, c, lifecycle.Frozen{At: time.Now(), Err: why})
@@ -72,7 +73,8 @@ func (s *Supervisor) freeze(ctx context.Context, c *container) {
 func (s *Supervisor) thaw(ctx context.Context, c *container) {
 	c.freezer.Lock()
 	defer c.freezer.Unlock()
-	why := s.settle(ctx, s.runtime.Resume(ctx, c.bundle.ID), c.bundle.ID, runtime.Running)
+	rt := runtimeOf(s, c.bundle)
+	why := settle(ctx, rt, rt.Resume(ctx, c.bundle.ID), runtime.State{ID: c.bundle.ID, Status: runtime.Running})
 	_ = s.do(ctx, func() { // as in freeze
 		c.frozenErr = why
 		s.happen(ctx, c, lifecycle.Thawed{At: time.Now(), Err: why})
@@ -81,11 +83,11 @@ func (s *Supervisor) thaw(ctx context.Context, c *container) {
 
 // settle says why a container is not what it should be. A supervisor that was killed in the middle may have made it
 // that before, which the runtime takes for an error.
-func (s *Supervisor) settle(ctx context.Context, err error, id string, want runtime.Status) string {
+func settle(ctx context.Context, rt runtime.Runtime, err error, want runtime.State) string {
 	if err == nil {
 		return ""
 	}
-	if st, stateErr := s.runtime.State(ctx, id); stateErr == nil && st.Status == want {
+	if st, stateErr := rt.State(ctx, want.ID); stateErr == nil && st.Status == want.Status {
 		return ""
 	}
 	return plain(err)

@@ -31,7 +31,7 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
-		p.ExitCode, p.Output = runProbe(probing, s.runtime, b)
+		p.ExitCode, p.Output = runProbe(probing, runtimeOf(s, b), b)
 		p.Took = time.Since(p.At)
 		if probing.Err() == context.DeadlineExceeded {
 			p.ExitCode, p.Output = -1, fmt.Sprintf("health check took longer than %s\n", timeout)+p.Output

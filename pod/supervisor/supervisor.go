@@ -62,10 +62,7 @@ func open(dir string) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt, err := runtime.New(runtime.Config{
-		Path: p.Runtime, Kind: runtime.Kind(p.RuntimeKind),
-		Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls"),
-	})
+	rt, err := runtime.New(programOf(dir, p.Runtime, p.RuntimeKind))
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +71,24 @@ func open(dir string) (*Supervisor, error) {
 		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
 		strays: map[int]keeper.Exit{}, forgotten: map[string]bool{},
 	}, nil
+}
+
+// programOf is a runtime of the pod. All of a pod keep their state in one place, each container's below its ID.
+func programOf(dir, path, kind string) runtime.Config {
+	return runtime.Config{Path: path, Kind: runtime.Kind(kind), Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls")}
+}
+
+// runtimeOf is the runtime of a container: the pod's, or the one it names.
+func runtimeOf(s *Supervisor, b control.Bundle) runtime.Runtime {
+	if b.Runtime == "" {
+		return s.runtime
+	}
+	rt, err := runtime.New(programOf(s.dir, b.Runtime, b.RuntimeKind))
+	if err != nil { // its directories are there: the pod's runtime has made them
+		s.warn("%v", err)
+		return s.runtime
+	}
+	return rt
 }
 
 // run is the supervisor's life, until it is told to shut down.
