@@ -215,7 +215,7 @@ func (b *bundle) files() ([]ocispec.FileMount, error) {
 		}
 		mounts = append(mounts, ocispec.FileMount{Source: path, Target: f.target})
 	}
-	secrets, err := secret.Write(filepath.Join(b.dir, "secrets"), c.Files, secret.Reader(b.project.engine.cfg.LookupEnv))
+	secrets, err := secret.Write(filepath.Join(b.dir, "secrets"), c.Files, secret.Reader(b.project.engine.cfg.LookupEnv, b.external))
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +223,15 @@ func (b *bundle) files() ([]ocispec.FileMount, error) {
 		mounts = append(mounts, ocispec.FileMount{Source: s.Source, Target: s.Target, ReadOnly: true})
 	}
 	return mounts, nil
+}
+
+// external is the content of a secret in podman's store.
+func (b *bundle) external(name string) ([]byte, error) {
+	store, err := podmanSecrets(b.project.engine)
+	if err != nil {
+		return nil, err
+	}
+	return store.Read(name)
 }
 
 // hosts is a container's /etc/hosts. Its own hostname is its short ID where the file gives none.

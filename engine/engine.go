@@ -18,6 +18,7 @@ import (
 
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/rootfs"
+	"github.com/pcompose/pcompose/engine/secret"
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/engine/volume"
 )
@@ -120,6 +121,15 @@ func (e *Engine) Images() (*image.Store, error) { return e.store() }
 
 // Volumes are the named volumes.
 func (e *Engine) Volumes() *volume.Store { return e.volumes }
+
+// podmanSecrets are podman's secrets, which are kept beside the images.
+func podmanSecrets(e *Engine) (*secret.Podman, error) {
+	s, err := e.store()
+	if err != nil {
+		return nil, err
+	}
+	return secret.OpenPodman(filepath.Join(s.Storage().GraphRoot(), "secrets")), nil
+}
 
 func (e *Engine) roots() (*rootfs.Roots, error) {
 	s, err := e.store()

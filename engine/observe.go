@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/secret"
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
@@ -40,7 +41,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	if err := look.images(want); err != nil {
 		return status, err
 	}
-	if err := errors.Join(look.volumes(want), look.foreign(want)); err != nil {
+	if err := errors.Join(look.volumes(want), look.foreign(want), look.secrets(want)); err != nil {
 		return status, err
 	}
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
@@ -175,6 +176,9 @@ func (o *observation) images(want *pod.Spec) error {
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(want.Containers, func(c pod.Container) bool { return c.Pull == pod.PullRefresh && c.Image == ref }) {
+			found.Age = store.Age(found.ID)
+		}
 		o.status.Images[ref] = found
 	}
 	return nil
@@ -202,6 +206,33 @@ func (o *observation) foreign(want *pod.Spec) error {
 	return nil
 }
 
+// secrets looks for what podman's store of secrets has of those wanted.
+func (o *observation) secrets(want *pod.Spec) error {
+	for _, c := range want.Containers {
+		for _, f := range c.Files {
+			if f.External == "" {
+				continue
+			}
+			store, err := podmanSecrets(o.engine)
+			if err != nil {
+				return err
+			}
+			version, err := store.Version(f.External)
+			if errors.Is(err, secret.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if o.status.Secrets == nil {
+				o.status.Secrets = map[string]string{}
+			}
+			o.status.Secrets[f.External] = version
+		}
+	}
+	return nil
+}
+
 func (o *observation) volumes(want *pod.Spec) error {
 	names := map[string]bool{}
 	for _, spec := range []*pod.Spec{want, o.status.Spec} {
@@ -212,13 +243,19 @@ func (o *observation) volumes(want *pod.Spec) error {
 			names[v.Name] = true
 		}
 	}
+	o.status.MadeAs = map[string]pod.Volume{}
 	for name := range names {
 		exists, err := o.engine.volumes.Exists(name)
 		if err != nil {
 			return err
 		}
-		if exists {
-			o.status.Volumes = append(o.status.Volumes, name)
+		if !exists {
+			continue
+		}
+		o.status.Volumes = append(o.status.Volumes, name)
+		// One whose record is damaged is there all the same: who mounts it will say so.
+		if v, err := o.engine.volumes.Inspect(name); err == nil {
+			o.status.MadeAs[name] = pod.Volume{Name: name, Driver: v.Driver, DriverOpts: v.Options, Labels: v.Labels}
 		}
 	}
 	slices.Sort(o.status.Volumes)

@@ -23,6 +23,7 @@ type AbsentKind string
 const (
 	AbsentVolume    AbsentKind = "volume"
 	AbsentContainer AbsentKind = "container"
+	AbsentSecret    AbsentKind = "secret"
 )
 
 // Error says who needs what, and how to come by it.
@@ -31,6 +32,8 @@ func (a *Absent) Error() string {
 	switch a.Kind {
 	case AbsentVolume:
 		why = fmt.Sprintf("volume %q is external and does not exist: create it with `pcompose volume create %s`", a.Name, a.Name)
+	case AbsentSecret:
+		why = fmt.Sprintf("secret %q is external and podman has none of that name: create it with `podman secret create %s FILE`", a.Name, a.Name)
 	case AbsentContainer:
 		why = fmt.Sprintf("it has the volumes of container %q, which does not exist", a.Name)
 	}
@@ -64,6 +67,11 @@ func (ch *choice) absent() error {
 		for _, v := range ch.desired.Volumes {
 			if v.External && mountsVolume(c.Mounts, v.Name) && !slices.Contains(ch.observed.Volumes, v.Name) {
 				add(c, AbsentVolume, v.Name)
+			}
+		}
+		for _, f := range c.Files {
+			if _, there := ch.observed.Secrets[f.External]; f.External != "" && !there {
+				add(c, AbsentSecret, f.External)
 			}
 		}
 		for _, from := range c.VolumesFrom {

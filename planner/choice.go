@@ -59,6 +59,12 @@ func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 		ch.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
 	}
 	for _, c := range selected(desired.Containers, opt.Services, opt.OnlyNamed) {
+		for i, file := range c.Files {
+			if file.External != "" {
+				c.Files = slices.Clone(c.Files)
+				c.Files[i].Digest = observed.Secrets[file.External]
+			}
+		}
 		have, exists := observed.Container(c.Name)
 		ch.fates[c.Name] = &fate{want: c, have: have, exists: exists}
 		ch.names, ch.services[c.Service] = append(ch.names, c.Name), true
@@ -72,6 +78,8 @@ func (ch *choice) chooseFates() {
 		f := ch.fates[name]
 		switch {
 		case !f.exists:
+		case onRecreated(ch, f) != "":
+			f.replace = onRecreated(ch, f)
 		case ch.forced(f.want.Service):
 			f.replace = "forced"
 		default:

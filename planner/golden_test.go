@@ -136,6 +136,8 @@ func options(words []string) (o commandOptions, services []string) {
 			o.up.ForceDependencies = true
 		case "-no-recreate":
 			o.up.Recreate = planner.RecreateNone
+		case "-recreate-volume":
+			o.up.RecreateVolumes = append(o.up.RecreateVolumes, value)
 		case "-renew":
 			o.up.RenewAnonymous = true
 		case "-remove-orphans":

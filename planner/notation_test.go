@@ -26,6 +26,8 @@ import (
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published
 //	taken 8080 nginx (pid 812)
+//	made data device=/a     what the volume was made as
+//	secret pw 1             in podman's store, and its version
 //	foreign other-db-1      a container of another project
 //	no-runtime WHY          the machine cannot start a container
 
@@ -35,7 +37,7 @@ func desired(text string) pod.Spec {
 	for words := range lines(text) {
 		switch words[0] {
 		case "volume":
-			spec.Volumes = append(spec.Volumes, pod.Volume{Name: words[1], External: slices.Contains(words, "external")})
+			spec.Volumes = append(spec.Volumes, volume(words))
 		case "idle":
 			spec.Idle = append(spec.Idle, words[1])
 		case "disabled":
@@ -54,6 +56,23 @@ func desired(text string) pod.Spec {
 	}
 	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
 	return spec
+}
+
+// volume is NAME [external] [device=PATH] [label=KEY:VALUE] [project=NAME].
+func volume(words []string) pod.Volume {
+	v := pod.Volume{Name: words[1], External: slices.Contains(words, "external"), Labels: map[string]string{pod.LabelProject: "shop"}}
+	for _, w := range words[2:] {
+		switch key, value, _ := strings.Cut(w, "="); key {
+		case "device":
+			v.DriverOpts = map[string]string{"device": value}
+		case "label":
+			k, label, _ := strings.Cut(value, ":")
+			v.Labels[k] = label
+		case "project":
+			v.Labels[pod.LabelProject] = value
+		}
+	}
+	return v
 }
 
 func replica(service string, n int) pod.Container {
@@ -101,6 +120,13 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		delete(s.Images, words[1])
 	case "foreign":
 		s.Foreign = words[1:]
+	case "made":
+		if s.MadeAs == nil {
+			s.MadeAs = map[string]pod.Volume{}
+		}
+		s.MadeAs[words[1]] = volume(words)
+	case "secret":
+		s.Secrets = map[string]string{words[1]: words[2]}
 	case "volume":
 		s.Volumes = append(s.Volumes, words[1])
 	case "image":
@@ -235,6 +261,8 @@ func set(c *pod.Container, key, value string) {
 			}
 			c.Mounts = append(c.Mounts, m)
 		}
+	case "secret":
+		c.Files = []pod.File{{Source: value, External: value, Target: "/run/secrets/" + value}}
 	case "from":
 		c.VolumesFrom = nil
 		for _, name := range list {

@@ -54,7 +54,7 @@ func takesFrom(c pod.Container, name string) bool {
 }
 
 // givingOrder is the names of the chosen containers, each after those whose volumes it has.
-func (ch *choice) givingOrder() []string {
+func givingOrder(ch *choice) []string {
 	var order []string
 	seen := map[string]bool{}
 	var visit func(name string)

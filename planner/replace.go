@@ -15,7 +15,7 @@ import (
 // container.
 func live(field string) bool {
 	switch field {
-	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "Listens", "PreStop":
+	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "PullAfter", "Listens", "PreStop":
 		return true
 	}
 	return false
@@ -24,7 +24,7 @@ func live(field string) bool {
 // keep is the container there is, with what can change of it as wanted.
 func keep(want, have pod.Container) pod.Container {
 	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
-	have.Stop, have.Pull, have.Listens, have.PreStop = want.Stop, want.Pull, want.Listens, want.PreStop
+	have.PullAfter, have.Stop, have.Pull, have.Listens, have.PreStop = want.PullAfter, want.Stop, want.Pull, want.Listens, want.PreStop
 	return have
 }
 
@@ -35,6 +35,8 @@ func words(field string) string {
 		return "environment"
 	case "Mounts":
 		return "volumes"
+	case "Pull", "PullAfter":
+		return "pull_policy"
 	case "VolumesFrom":
 		return "volumes_from"
 	case "Files":

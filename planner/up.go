@@ -35,9 +35,13 @@ type UpOptions struct {
 	Restart bool
 	// ForceDependencies replaces what the services named depend on, whatever Recreate says of the named.
 	ForceDependencies bool
+	// RecreateVolumes are those of Diverged to be made anew.
+	RecreateVolumes []string
 	// RenewAnonymous gives replaced containers new anonymous volumes.
 	RenewAnonymous bool
 	RemoveOrphans  bool
+	// IgnoreOrphans says nothing of orphans.
+	IgnoreOrphans bool
 	// Wait ends the plan with a wait for every container to be ready.
 	Wait bool
 	// Grace overrides the time each container has to stop.
@@ -63,6 +67,7 @@ func (u *up) make() (*Plan, error) {
 	u.sandbox()
 	u.stopReplaced()
 	u.removeOrphans()
+	u.recreateVolumes()
 	u.createContainers()
 	u.updateContainers()
 	if !u.opt.CreateOnly {

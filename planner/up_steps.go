@@ -26,6 +26,9 @@ func (u *up) pullImages() error {
 			case f.want.Pull == pod.PullNever:
 				errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", name, image))
 				continue
+			case f.want.Pull == pod.PullBuild:
+				errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is build: build it first", name, image))
+				continue
 			}
 			u.pulls = append(u.pulls, u.plan.add(pull, why))
 		}
@@ -146,7 +149,7 @@ func (u *up) removeOrphans() {
 		c, _ := u.observed.Container(name)
 		why := u.whyLeave(c)
 		if why == "" {
-			if u.orphan(c) {
+			if u.orphan(c) && !u.opt.IgnoreOrphans {
 				u.plan.note("container %s is of service %s, which the file does not have: --remove-orphans removes it", c.Name, c.Service)
 			}
 			continue
@@ -177,7 +180,7 @@ func (u *up) cleared(want pod.Container) []int {
 
 // createContainers adds the containers that do not exist or are replaced.
 func (u *up) createContainers() {
-	for _, name := range u.givingOrder() {
+	for _, name := range givingOrder(u.choice) {
 		f := u.fates[name]
 		if !f.created() {
 			continue

@@ -15,9 +15,11 @@ type Container struct {
 	Cell string
 
 	// Image is the reference as written.
-	Image    string
-	Pull     PullPolicy
-	Platform string `json:",omitempty"`
+	Image string
+	Pull  PullPolicy
+	// PullAfter is the age from which an image is pulled again, with PullRefresh.
+	PullAfter time.Duration `json:",omitempty"`
+	Platform  string        `json:",omitempty"`
 
 	// Entrypoint and Command are nil where the image decides; empty, not nil, clears what the image says.
 	Entrypoint []string
@@ -97,6 +99,10 @@ const (
 	PullMissing PullPolicy = "missing"
 	PullAlways  PullPolicy = "always"
 	PullNever   PullPolicy = "never"
+	// PullBuild never pulls: the image is built.
+	PullBuild PullPolicy = "build"
+	// PullRefresh pulls an image again that was last pulled PullAfter ago.
+	PullRefresh PullPolicy = "refresh"
 )
 
 // Host is a line of /etc/hosts.
@@ -187,8 +193,10 @@ type File struct {
 	// HostPath is the file the content is read from, at creation; else Content is it.
 	HostPath string `json:",omitempty"`
 	// EnvVar is the variable of the caller's environment that holds the content; its value is never stored.
-	EnvVar  string `json:",omitempty"`
-	Content string `json:",omitempty"`
+	EnvVar string `json:",omitempty"`
+	// External is the name of the secret in podman's store that is the content.
+	External string `json:",omitempty"`
+	Content  string `json:",omitempty"`
 	// Digest of the content, so that a change of it is a change of the container.
 	Digest string `json:",omitempty"`
 	// UID and GID are numbers in the container; Mode the permission bits.

@@ -71,6 +71,14 @@ type Cell struct {
 	Links []Link `json:",omitempty"`
 }
 
+// Labels by which volumes are known, docker compose's.
+const (
+	LabelProject    = "com.docker.compose.project"
+	LabelVolume     = "com.docker.compose.volume"
+	LabelVersion    = "com.docker.compose.version"
+	LabelConfigHash = "com.docker.compose.config-hash"
+)
+
 // Volume is a named volume.
 type Volume struct {
 	// Name is the volume's name on the machine: project_key, or what the file's name: says.

@@ -1,6 +1,9 @@
 package pod
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Status is a pod as it was observed: what is remembered of it and what runs.
 type Status struct {
@@ -21,6 +24,10 @@ type Status struct {
 	Images map[string]Image `json:",omitempty"`
 	// Volumes are the names of volumes that exist, of those the spec asked for and those the pod has.
 	Volumes []string `json:",omitempty"`
+	// MadeAs says what volumes of Volumes were made as, by name.
+	MadeAs map[string]Volume `json:",omitempty"`
+	// Secrets are those of podman's store that the spec names, by name: what changes with each new content.
+	Secrets map[string]string `json:",omitempty"`
 	// Foreign are the containers of other projects that the spec takes volumes from, as far as they exist; sorted.
 	Foreign []string `json:",omitempty"`
 	// Taken are host ports somebody else listens on, of those the spec asked for.
@@ -40,9 +47,15 @@ func (s Status) Container(name string) (ContainerStatus, bool) {
 // Image is an image in the store, as far as planning needs it.
 type Image struct {
 	ID string
+	// Age is the time since it was last pulled, UnknownAge where nobody wrote that down. It is there for images of
+	// containers with PullRefresh.
+	Age time.Duration `json:",omitempty"`
 	// Listens are its EXPOSE.
 	Listens []Listen `json:",omitempty"`
 }
+
+// UnknownAge is the age of an image of which nobody knows when it was pulled: older than any other.
+const UnknownAge time.Duration = math.MaxInt64
 
 // TakenPort is a host port that another process listens on.
 type TakenPort struct {

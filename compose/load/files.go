@@ -80,8 +80,22 @@ func (in *inspector) objects(model *types.Project) {
 			in.object(types.FileObjectConfig(c), compose.ConfigKey(name), "config")
 		}
 	}
+	in.volumes(model)
+}
+
+// volumes checks the volumes that enabled services mount.
+func (in *inspector) volumes(model *types.Project) {
+	used := map[string]bool{}
+	for _, s := range model.Services {
+		for _, v := range s.Volumes {
+			used[v.Source] = used[v.Source] || v.Type == types.VolumeTypeVolume
+		}
+	}
 	for name, v := range model.Volumes {
 		path := "volumes." + name
+		if used[name] && !bool(v.External) {
+			in.driver(path, v)
+		}
 		if bool(v.External) && (v.Driver != "" || len(v.DriverOpts) > 0 || len(v.Labels) > 0) {
 			in.at(path, "an external volume is made elsewhere: driver, driver_opts and labels cannot be said here", "remove them, or external")
 		}
@@ -98,8 +112,9 @@ func (in *inspector) object(o types.FileObjectConfig, key, kind string) {
 	}
 	written := in.places.Has(key+".content") || in.places.Has(key+".file") || in.places.Has(key+".environment")
 	switch {
-	case bool(o.External):
-		in.at(key, fmt.Sprintf("external %ss need a store that pcompose does not have", kind), "use file: or environment:")
+	case bool(o.External) && sources > 0:
+		in.at(key, fmt.Sprintf("an external %s is made elsewhere: file, environment and content cannot be said here", kind), "remove them, or external")
+	case bool(o.External): // podman's store has it, or engine.Observe does not find it
 	case o.Driver != "" || o.TemplateDriver != "":
 		in.at(key, fmt.Sprintf("drivers of %ss are not supported", kind), "use file: or environment:")
 	case sources > 1:

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -58,4 +59,29 @@ func badVolumesFrom(s string) string {
 		return fmt.Sprintf("%q names no volumes: write SERVICE or container:NAME, with :ro to mount them read-only", s)
 	}
 	return ""
+}
+
+// driver checks what a volume is made with: the local driver is the only one, with docker's options for it.
+func (in *inspector) driver(path string, v types.VolumeConfig) {
+	if v.Driver != "" && v.Driver != "local" {
+		in.at(path+".driver", fmt.Sprintf("there is no volume driver %q, only local: plugins of docker and podman do not work here", v.Driver),
+			"use type, o and device of the local driver")
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.DriverOpts)) {
+		if !slices.Contains([]string{"type", "o", "device"}, key) {
+			in.at(path+".driver_opts."+key, fmt.Sprintf("the local driver has no option %q", key), "it has type, o and device")
+		}
+	}
+	kind, device := v.DriverOpts["type"], v.DriverOpts["device"]
+	options := strings.Split(v.DriverOpts["o"], ",")
+	bind := slices.Contains(options, "bind") || slices.Contains(options, "rbind")
+	switch {
+	case device == "" && (kind != "" && kind != "tmpfs" || kind == "" && v.DriverOpts["o"] != ""):
+		in.at(path+".driver_opts", "the options say no device to mount", "add device:")
+	case device != "" && !bind && (kind == "" || kind == "none"):
+		in.at(path+".driver_opts", fmt.Sprintf("the device %q has no type, and the options do not say bind", device), "add type:, or o: bind for a folder of the host")
+	case bind && !strings.HasPrefix(device, "/"):
+		in.at(path+".driver_opts.device", fmt.Sprintf("the device %q must be an absolute path", device), "")
+	}
 }

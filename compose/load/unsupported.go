@@ -22,8 +22,8 @@ func supported() map[string]bool {
 	}
 	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.* models.**")
 	add("volumes.*.", "name external.** labels.** driver driver_opts.**")
-	add("secrets.*.", "name file environment labels.**")
-	add("configs.*.", "name file environment content labels.**")
+	add("secrets.*.", "name file environment labels.** external.**")
+	add("configs.*.", "name file environment content labels.** external.**")
 	const s = "services.*."
 	add(s, `image command.** entrypoint.** environment.** env_file.** profiles.** extends.** ports ports.* expose.** volumes volumes.*
 		depends_on.** healthcheck.** restart user group_add.** working_dir hostname domainname container_name labels.** label_file.**
@@ -203,9 +203,6 @@ func (u *unsupported) logging(l *types.LoggingConfig, base string, warn ignored)
 
 // image warns of where the image comes from.
 func (u *unsupported) image(s types.ServiceConfig, base string) {
-	if p := s.PullPolicy; !slices.Contains([]string{"", types.PullPolicyAlways, types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyNever}, p) {
-		u.add(base+"pull_policy", fmt.Sprintf("the pull policy %q is not supported yet, %q is used", p, types.PullPolicyMissing))
-	}
 	if s.Build != nil {
 		image := s.Image
 		if image == "" {

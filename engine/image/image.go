@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/auth"
@@ -33,12 +34,15 @@ type Config struct {
 	RunRoot string
 	// AuthFile holds registry credentials; "" is REGISTRY_AUTH_FILE, else the default of containers-auth.json(5).
 	AuthFile string
+	// Now dates pulls; nil is time.Now.
+	Now func() time.Time
 }
 
 // Store is the images of the machine. Its methods may be used from many goroutines, and beside other processes.
 type Store struct {
 	storage storage.Store
 	sys     types.SystemContext
+	now     func() time.Time
 }
 
 // Open opens the store, making its directories where they are missing.
@@ -66,7 +70,10 @@ func Open(config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open image store %q: %w", options.GraphRoot, err)
 	}
-	store := &Store{storage: opened}
+	store := &Store{storage: opened, now: config.Now}
+	if store.now == nil {
+		store.now = time.Now
+	}
 	store.sys.AuthFilePath = config.AuthFile
 	if store.sys.AuthFilePath == "" {
 		store.sys.AuthFilePath = auth.GetDefaultAuthFile()

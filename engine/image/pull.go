@@ -57,6 +57,9 @@ func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id s
 	for _, name := range names {
 		id, err := pullName(ctx, s.storage, sys, name, options.Progress)
 		if err == nil {
+			err = s.pulled(id)
+		}
+		if err == nil {
 			return id, nil
 		}
 		if ctx.Err() != nil {

@@ -130,10 +130,12 @@ func Remove(dir string) error {
 }
 
 // Reader gives the content of files as a Compose file tells it: a file of the host, a variable of the caller's
-// environment, which lookup knows (os.LookupEnv), or the words themselves.
-func Reader(lookup func(name string) (string, bool)) func(pod.File) ([]byte, error) {
+// environment, which lookup knows (os.LookupEnv), a secret that external has, or the words themselves.
+func Reader(lookup func(name string) (string, bool), external func(name string) ([]byte, error)) func(pod.File) ([]byte, error) {
 	return func(file pod.File) ([]byte, error) {
 		switch {
+		case file.External != "":
+			return external(file.External)
 		case file.HostPath != "":
 			return readHost(file.HostPath)
 		case file.EnvVar != "":

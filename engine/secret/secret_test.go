@@ -25,7 +25,7 @@ func TestWrite(t *testing.T) {
 		{Source: "big", Target: "/big", Content: strings.Repeat("x", 1<<20), Mode: 0o400},
 	}
 	for range 2 { // the second replaces the first
-		mounts, err := Write(dir, files, Reader(os.LookupEnv))
+		mounts, err := Write(dir, files, Reader(os.LookupEnv, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 	if os.Getuid() == 0 {
 		bad := []pod.File{{Source: "ok", Content: "x"}, {Source: "s", Secret: true, Content: canary, UID: -7, GID: 1 << 40}}
-		if _, err := Write(dir, bad, Reader(os.LookupEnv)); err != nil && strings.Contains(err.Error(), canary) {
+		if _, err := Write(dir, bad, Reader(os.LookupEnv, nil)); err != nil && strings.Contains(err.Error(), canary) {
 			t.Error("the content is in the error")
 		}
 		Remove(dir)
@@ -101,7 +101,8 @@ func TestReader(t *testing.T) {
 	os.WriteFile(path, []byte("from file"), 0o600)
 	fifo := filepath.Join(dir, "fifo")
 	syscall.Mkfifo(fifo, 0o600)
-	read := Reader(func(name string) (string, bool) { return "from env", name == "SET" })
+	read := Reader(func(name string) (string, bool) { return "from env", name == "SET" },
+		func(name string) ([]byte, error) { return []byte("podman's " + name), nil })
 	for _, test := range []struct {
 		file      pod.File
 		want, err string
@@ -109,6 +110,7 @@ func TestReader(t *testing.T) {
 		{pod.File{HostPath: path}, "from file", ""},
 		{pod.File{EnvVar: "SET"}, "from env", ""},
 		{pod.File{Content: "here"}, "here", ""},
+		{pod.File{External: "pw"}, "podman's pw", ""},
 		{pod.File{EnvVar: "UNSET"}, "", `environment variable "UNSET" is not set`},
 		{pod.File{HostPath: path + "x"}, "", "no such file"},
 		{pod.File{HostPath: dir}, "", "not a regular file"},

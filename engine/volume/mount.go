@@ -55,6 +55,10 @@ func mount(options map[string]string, target string) error {
 	case typ == "none" || typ == "":
 		return fmt.Errorf("device %q has no type, and its options do not say bind", device)
 	}
+	o, err := withAddress(typ, device, o)
+	if err != nil {
+		return err
+	}
 	if err := sysmount.ForceMount(device, target, typ, o); err != nil {
 		// The error has the options in it, and those may hold a password: only the reason goes on.
 		var errno unix.Errno

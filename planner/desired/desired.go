@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -35,15 +36,15 @@ func (o Options) separator() string { return cmp.Or(o.Separator, "-") }
 
 // Labels that docker compose puts on containers and volumes; tools find a project's parts by them.
 const (
-	labelProject     = "com.docker.compose.project"
+	labelProject     = pod.LabelProject
 	labelService     = "com.docker.compose.service"
 	labelNumber      = "com.docker.compose.container-number"
 	labelOneOff      = "com.docker.compose.oneoff"
 	labelWorkingDir  = "com.docker.compose.project.working_dir"
 	labelConfigFiles = "com.docker.compose.project.config_files"
-	labelVersion     = "com.docker.compose.version"
+	labelVersion     = pod.LabelVersion
 	labelDependsOn   = "com.docker.compose.depends_on"
-	labelVolume      = "com.docker.compose.volume"
+	labelVolume      = pod.LabelVolume
 )
 
 // version stands where docker compose writes its own.
@@ -157,33 +158,32 @@ func (t *translation) service(s types.ServiceConfig) []pod.Container {
 func (t *translation) container(s types.ServiceConfig) pod.Container {
 	c := pod.Container{
 		Service: s.Name, Cell: pod.DefaultCell,
-		Image: s.Image, Pull: pull(s.PullPolicy), Platform: s.Platform,
+		Image: s.Image, Platform: s.Platform,
 		Entrypoint: s.Entrypoint, Command: s.Command, Env: s.Environment.ToMapping(),
 		User: s.User, Groups: s.GroupAdd, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
 		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s.Links),
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
-		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t.project, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
+		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
 		Isolation: isolation(t, s), Resources: resources(t.project, s),
 		PostStart: hooks(s.PostStart), PreStop: hooks(s.PreStop),
 		Runtime: s.Runtime, Storage: s.StorageOpt,
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}
+	c.Pull, c.PullAfter = pull(s)
 	if c.Image == "" {
 		c.Image = t.project.Name + t.opts.separator() + s.Name
 	}
 	return c
 }
 
-// pull maps the policies that are carried out; load.Unsupported warns of the others.
-func pull(policy string) pod.PullPolicy {
-	switch policy {
-	case types.PullPolicyAlways:
-		return pod.PullAlways
-	case types.PullPolicyNever:
-		return pod.PullNever
+// pull is the policy and the age of refresh; daily and weekly are ages too. compose/load has refused what is none.
+func pull(s types.ServiceConfig) (pod.PullPolicy, time.Duration) {
+	policy, after, err := s.GetPullPolicy()
+	if err != nil || policy == types.PullPolicyIfNotPresent {
+		return pod.PullMissing, 0
 	}
-	return pod.PullMissing
+	return pod.PullPolicy(policy), after
 }
 
 // hosts are the lines of extra_hosts, sorted by name, each name's addresses in the order written.

@@ -2,6 +2,9 @@ package desired
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -65,14 +68,14 @@ func (t *translation) mounts(s types.ServiceConfig) []pod.Mount {
 }
 
 // volumesFrom are the containers of volumes_from: SERVICE[:ro] is its first replica.
-func volumesFrom(project *compose.Project, s types.ServiceConfig) []pod.VolumesFrom {
+func volumesFrom(t *translation, s types.ServiceConfig) []pod.VolumesFrom {
 	var out []pod.VolumesFrom
 	for _, text := range s.VolumesFrom {
 		name, isContainer := strings.CutPrefix(text, types.ContainerPrefix)
 		name, mode, _ := strings.Cut(name, ":")
 		if !isContainer {
-			on := project.Model.Services[name]
-			name = cmp.Or(on.ContainerName, fmt.Sprintf("%s-%s-1", project.Name, name))
+			on := t.project.Model.Services[name]
+			name = cmp.Or(on.ContainerName, strings.Join([]string{t.project.Name, name, "1"}, t.opts.separator()))
 		}
 		out = append(out, pod.VolumesFrom{Container: name, ReadOnly: mode == "ro"})
 	}
@@ -118,10 +121,23 @@ func (t *translation) volume(key string) string {
 	if !out.External {
 		out.Labels = map[string]string{}
 		maps.Copy(out.Labels, v.Labels)
-		maps.Copy(out.Labels, map[string]string{labelProject: t.project.Name, labelVolume: key, labelVersion: version})
+		maps.Copy(out.Labels, map[string]string{
+			labelProject: t.project.Name, labelVolume: key, labelVersion: version, pod.LabelConfigHash: volumeHash(v),
+		})
 	}
 	t.volumes[key] = out
 	return name
+}
+
+// volumeHash is docker compose's hash of a volume's definition.
+func volumeHash(v types.VolumeConfig) string {
+	v.Driver = cmp.Or(v.Driver, "local")
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("a volume of a Compose file does not marshal: %v", err)) // only plain fields: it always does
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // defaultFileMode is what secrets and configs have where the file says nothing.
@@ -152,6 +168,9 @@ func (t *translation) files(s types.ServiceConfig) []pod.File {
 // file joins a service's reference with what it refers to; dir is where a relative target is put.
 func (t *translation) file(s types.ServiceConfig, r types.FileReferenceConfig, o types.FileObjectConfig, dir string) pod.File {
 	f := pod.File{Source: r.Source, Target: cmp.Or(r.Target, r.Source), HostPath: o.File, EnvVar: o.Environment, Content: o.Content, Mode: defaultFileMode}
+	if o.External {
+		f.External = cmp.Or(o.Name, r.Source)
+	}
 	if !path.IsAbs(f.Target) {
 		f.Target = dir + f.Target
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/pcompose/pcompose/compose"
@@ -29,6 +30,18 @@ func placeOf(project *compose.Project, a *planner.Absent) string {
 	switch a.Kind {
 	case planner.AbsentContainer:
 		return "services." + a.Service + ".volumes_from.container:" + a.Name
+	case planner.AbsentSecret:
+		s := model.Services[a.Service]
+		for _, r := range s.Secrets {
+			if o := model.Secrets[r.Source]; bool(o.External) && cmp.Or(o.Name, r.Source) == a.Name {
+				return "secrets." + r.Source
+			}
+		}
+		for _, r := range s.Configs {
+			if o := model.Configs[r.Source]; bool(o.External) && cmp.Or(o.Name, r.Source) == a.Name {
+				return "configs." + r.Source
+			}
+		}
 	case planner.AbsentVolume:
 		for key, v := range model.Volumes {
 			if v.Name == a.Name {

@@ -243,7 +243,6 @@ func TestRun(t *testing.T) {
 		{"ps", []string{"COMPOSE_PARALLEL_LIMIT=many"}, 1, "not a number"},
 		{"exec web", nil, 1, "exec needs a service and a command"},
 		{"run --rm app sh", nil, 1, "pcompose has no `run` yet"},
-		{"volumes", nil, 1, "pcompose has no `volumes` yet"},
 		{"ls foo", nil, 1, `pcompose ls takes no arguments, such as "foo"`},
 		{"image tag busybox", nil, 1, "pcompose image tag needs IMAGE and NAME: see"},
 		{"image tag a b c", nil, 1, `takes IMAGE and NAME, and not "c"`},

@@ -46,9 +46,9 @@ func runPlan(ctx context.Context, env *Env, opt *planOptions) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planner.Up(spec, observed, opt.options())
+	plan, err := planner.Up(spec, observed, opt.agreed(env, spec, observed, false))
 	if err != nil {
-		return err
+		return locate(env.loaded, err)
 	}
 	switch opt.format {
 	case "json":

@@ -128,9 +128,11 @@ func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, er
 			return ""
 		}
 		switch {
-		case s.pull == "always" || s.pull == "policy" && c.Pull == pod.PullAlways:
+		case s.pull == "always":
 			return "asked to pull"
-		case have || s.pull == "policy": // planner.Up pulls what is missing
+		case s.pull == "policy": // planner.Up pulls what is missing
+			return planner.WhyPullAgain(c, observed.Images)
+		case have:
 			return ""
 		case s.pull == "never":
 			missing = append(missing, errNotPulled(c))

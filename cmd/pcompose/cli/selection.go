@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -59,7 +60,7 @@ func (s *selection) check() error {
 func (s *selection) options() planner.UpOptions {
 	opt := planner.UpOptions{
 		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
-		RemoveOrphans: s.removeOrphans, AllVolumes: s.allVolumes, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
+		RemoveOrphans: s.removeOrphans, IgnoreOrphans: s.ignoreOrphans, AllVolumes: s.allVolumes, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
 	}
 	switch {
 	case s.forceRecreate:
@@ -90,11 +91,20 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 			return r.prepull(ctx, r.e.Project(spec.Name), plan, quietPull)
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
-			plan, err := planner.Up(spec, observed, s.options())
-			if err == nil && s.ignoreOrphans {
-				plan.Notes = nil
-			}
+			plan, err := planner.Up(spec, observed, s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In)))
 			return plan, locate(r.env.loaded, err)
 		},
 	}
+}
+
+// agreed are the options with what the user agrees to lose. Where nobody can answer a volume stays, and the plan has a
+// note of it.
+func (s *selection) agreed(env *Env, spec pod.Spec, observed pod.Status, ask bool) planner.UpOptions {
+	opt := s.options()
+	for _, name := range planner.Diverged(spec, observed, opt) {
+		if (env.ui.Yes || ask) && env.ui.Confirm(fmt.Sprintf("volume %q exists but doesn't match configuration in compose file. Recreate (data will be lost)?", name)) {
+			opt.RecreateVolumes = append(opt.RecreateVolumes, name)
+		}
+	}
+	return opt
 }
