@@ -65,6 +65,7 @@ func (u *up) make() (*Plan, error) {
 	}
 	u.createVolumes()
 	u.sandbox()
+	u.removeHooks()
 	u.stopReplaced()
 	u.removeOrphans()
 	u.recreateVolumes()

@@ -21,6 +21,8 @@ func (u *up) pullImages() error {
 			seen[image] = true
 			pull, why := PullImage{Image: image, Platform: f.want.Platform}, "not in the store"
 			switch {
+			case slices.ContainsFunc(f.want.PreStart, func(h pod.Container) bool { return h.Image == image }) && image != f.want.Image:
+				why = fmt.Sprintf("not in the store, and a pre_start hook of service %s runs it", f.want.Service)
 			case image != f.want.Image:
 				pull.Platform, why = "", fmt.Sprintf("not in the store, and service %s mounts it", f.want.Service)
 			case f.want.Pull == pod.PullNever:
@@ -40,7 +42,11 @@ func (u *up) pullImages() error {
 func (u *up) createVolumes() {
 	used := map[string]string{}
 	for _, name := range u.names {
-		for _, m := range u.fates[name].want.Mounts {
+		mounts := slices.Clone(u.fates[name].want.Mounts)
+		for _, h := range u.fates[name].want.PreStart {
+			mounts = append(mounts, h.Mounts...)
+		}
+		for _, m := range mounts {
 			if m.Type == pod.MountVolume && used[m.Source] == "" {
 				used[m.Source] = name
 			}
@@ -232,6 +238,7 @@ func (u *up) startContainers() {
 				}
 			}
 		}
+		after = append(after, u.preStart(f, after, past))
 		u.startedBy[name] = u.plan.add(StartContainer{Name: name}, f.start, after...)
 		u.plan.past(past...)
 		if last := u.plan.postStart(f.want, 0, f.start, u.startedBy[name]); last != 0 {

@@ -71,6 +71,11 @@ type Container struct {
 	Listens []Listen `json:",omitempty"`
 	Ports   []Port   `json:",omitempty"`
 
+	// PreStart are containers that run to their end, one after the other, before each start by a user. One that several
+	// replicas have in common, by its name, runs once for them.
+	PreStart []Container `json:",omitempty"`
+	// Hook is what a container of PreStart is of its service: "pre_start[0]"; "" for any other.
+	Hook string `json:",omitempty"`
 	// PostStart run after each start by a user, one after the other, PreStop before each stop by one.
 	PostStart []Hook `json:",omitempty"`
 	PreStop   []Hook `json:",omitempty"`
@@ -178,6 +183,9 @@ func (c Container) Images() []string {
 		if m.Type == MountImage {
 			images = append(images, m.Source)
 		}
+	}
+	for _, h := range c.PreStart {
+		images = append(images, h.Images()...)
 	}
 	return images
 }

@@ -148,6 +148,10 @@ func fill(v reflect.Value) {
 			return
 		}
 		for i := range v.NumField() {
+			if v.Type().Field(i).Name == "PreStart" { // has no end: hooks are containers
+				v.Field(i).Set(reflect.ValueOf([]pod.Container{{Name: "text"}}))
+				continue
+			}
 			fill(v.Field(i))
 		}
 	default:

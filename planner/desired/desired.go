@@ -40,6 +40,7 @@ const (
 	labelService     = "com.docker.compose.service"
 	labelNumber      = "com.docker.compose.container-number"
 	labelOneOff      = "com.docker.compose.oneoff"
+	labelHook        = "com.docker.compose.hook"
 	labelWorkingDir  = "com.docker.compose.project.working_dir"
 	labelConfigFiles = "com.docker.compose.project.config_files"
 	labelVersion     = pod.LabelVersion
@@ -147,6 +148,7 @@ func (t *translation) service(s types.ServiceConfig) []pod.Container {
 	for n := 1; n <= replicas; n++ {
 		c := t.container(s)
 		c.Name, c.Replica, c.Listens = containerName(t, s, n), n, slices.Clone(listens)
+		c.PreStart = t.preStart(s, n)
 		c.Labels = t.labels(s, n)
 		c.Ports = t.ports(s, c.Name, n, replicas)
 		all = append(all, c)
@@ -193,17 +195,6 @@ func hosts(list types.HostsList) []pod.Host {
 		for _, ip := range list[name] {
 			out = append(out, pod.Host{Name: name, IP: ip})
 		}
-	}
-	return out
-}
-
-// hooks are post_start or pre_stop.
-func hooks(list []types.ServiceHook) []pod.Hook {
-	var out []pod.Hook
-	for _, h := range list {
-		out = append(out, pod.Hook{
-			Command: h.Command, Env: h.Environment.ToMapping(), User: h.User, WorkingDir: h.WorkingDir, Privileged: h.Privileged,
-		})
 	}
 	return out
 }

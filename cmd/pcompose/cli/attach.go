@@ -129,11 +129,18 @@ func (a attachment) display(r runner) raising {
 	w.follow = &follower{
 		reader: reader{w.growing, a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, r.env.ui.Log(options)},
 		tells:  true, now: r.env.now, grown: make(chan []pod.ContainerStatus),
-		prints:  func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.prints, c.Service) },
-		watches: func(c pod.ContainerStatus) bool { return !c.OneOff && slices.Contains(a.watched, c.Service) },
+		prints: func(c pod.ContainerStatus) bool {
+			return (!c.OneOff || c.Hook != "") && slices.Contains(a.prints, c.Service)
+		},
+		watches: func(c pod.ContainerStatus) bool {
+			return (!c.OneOff || c.Hook != "") && slices.Contains(a.watched, c.Service)
+		},
 		exits: func(c pod.ContainerStatus) {
 			if a.orderly(c) {
 				return
+			}
+			if c.Hook != "" {
+				return // that it ends is what it is for
 			}
 			if a.opt.abortOnExit || a.opt.abortOnFailure && c.Run.ExitCode != 0 {
 				select {

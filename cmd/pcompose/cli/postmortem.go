@@ -99,6 +99,9 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 		name, place = a.Name, p.place(fmt.Sprintf("services.%s.post_start[%d]", c.Service, a.Index))
 		said = func(l logs.Line) bool { return l.Stream == logs.Hook }
 	}
+	if c, ok := p.now.Container(name); ok && c.Hook != "" {
+		return fmt.Errorf("%s%w%s", p.place("services."+c.Service+"."+c.Hook), err, p.tail(ctx, c.Container, said))
+	}
 	i := slices.IndexFunc(p.spec.Containers, func(c pod.Container) bool { return c.Name == name })
 	if i < 0 {
 		return err

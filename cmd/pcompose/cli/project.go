@@ -127,7 +127,7 @@ func shortName(project string, c pod.Container) string {
 func chosen(observed pod.Status, services []string) []pod.ContainerStatus {
 	return slices.DeleteFunc(slices.Clone(observed.Containers), func(c pod.ContainerStatus) bool {
 		if len(services) == 0 {
-			return c.OneOff
+			return c.OneOff && c.Hook == ""
 		}
 		return !slices.Contains(services, c.Service)
 	})

@@ -59,6 +59,8 @@ func (o *psOptions) shows(c pod.ContainerStatus, states []string) bool {
 		state = pod.StateCreated
 	}
 	switch {
+	case c.Hook != "": // no part of its service, as in docker compose
+		return false
 	case len(o.args) > 0 && !slices.Contains(o.args, c.Service):
 		return false
 	case len(states) > 0:
