@@ -8,7 +8,7 @@ import (
 
 // preStart adds the pre_start hooks of a container that is to start, one after the other behind what its start waits for, and
 // returns the end of the last; 0 for none. One that serves all replicas runs once.
-func (u *up) preStart(f *fate, after, past []int) int {
+func preStart(u *up, f *fate, after, past []int) int {
 	last := 0
 	for _, h := range f.want.PreStart {
 		if u.startedBy[h.Name] == 0 {
@@ -29,10 +29,10 @@ func (u *up) preStart(f *fate, after, past []int) int {
 }
 
 // removeHooks removes the containers of pre_start hooks that earlier starts left, where they are run again or wanted no more.
-func (u *up) removeHooks() {
+func removeHooks(u *up) {
 	for _, name := range reverseOrder(u.observed.Containers) {
 		c, _ := u.observed.Container(name)
-		why := u.whyEndHook(c)
+		why := whyEndHook(u, c)
 		if why == "" {
 			continue
 		}
@@ -45,7 +45,7 @@ func (u *up) removeHooks() {
 }
 
 // whyEndHook says why the container of a hook is removed, "" for one that stays, and for other containers.
-func (u *up) whyEndHook(c pod.ContainerStatus) string {
+func whyEndHook(u *up, c pod.ContainerStatus) string {
 	if c.Hook == "" {
 		return ""
 	}

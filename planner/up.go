@@ -65,7 +65,7 @@ func (u *up) make() (*Plan, error) {
 	}
 	u.createVolumes()
 	u.sandbox()
-	u.removeHooks()
+	removeHooks(u)
 	u.stopReplaced()
 	u.removeOrphans()
 	u.recreateVolumes()

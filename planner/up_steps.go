@@ -238,7 +238,7 @@ func (u *up) startContainers() {
 				}
 			}
 		}
-		after = append(after, u.preStart(f, after, past))
+		after = append(after, preStart(u, f, after, past))
 		u.startedBy[name] = u.plan.add(StartContainer{Name: name}, f.start, after...)
 		u.plan.past(past...)
 		if last := u.plan.postStart(f.want, 0, f.start, u.startedBy[name]); last != 0 {
