@@ -26,9 +26,22 @@ func DefaultPools() []netip.Prefix {
 func gateway6() netip.Addr { return netip.MustParseAddr("fe80::1") }
 
 // linkName and tableName are what is on the host for a pod; both are functions of its id alone.
-func linkName(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return "pc" + hex.EncodeToString(sum[:])[:13]
+func linkName(id string) string { return "pc" + shortHash(id) }
+
+// bridgePrefix and portPrefix begin the names of what the router has for networks and other cells' links.
+const (
+	bridgePrefix = "br"
+	portPrefix   = "pc"
+)
+
+// bridgeName and portName are functions of the network, and of the cell on it.
+func bridgeName(network string) string { return bridgePrefix + shortHash(network) }
+
+func portName(cell, network string) string { return portPrefix + shortHash(cell+"/"+network) }
+
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])[:13]
 }
 
 func tableName(id string) string { return namePrefix + id }

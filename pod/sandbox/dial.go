@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,26 +13,74 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// dialer connects to a port of the pod, from inside it.
-type dialer func(protocol string, port uint16) (net.Conn, error)
-
 // dialTimeout bounds the wait for a service that does not accept: its queue is full.
 const dialTimeout = 10 * time.Second
 
-// dial connects to the pod's own address in its namespace, so that it needs no route from the host (rootless has
-// none). A TCP service that listens on IPv6 alone is reached too; for UDP nobody says that nobody listens.
-func (s *Sandbox) dial(protocol string, port uint16) (net.Conn, error) {
-	v4, v6, _ := s.uplink.address()
-	conn, err := s.cells[0].connect(protocol, netip.AddrPortFrom(v4, port))
-	if errors.Is(err, unix.ECONNREFUSED) && v6.IsValid() {
-		return s.cells[0].connect(protocol, netip.AddrPortFrom(v6, port))
+// door leads from a published port into the pod.
+type door struct {
+	*Sandbox
+	port *listener
+}
+
+// passage is a connection to a container.
+type passage struct {
+	net.Conn
+	cell *namespace
+	// to is the container and its port.
+	to backend
+}
+
+// dial connects a client to the next container in turn. It dials the container's own address in its namespace, so
+// that it needs no route from the host (rootless has none) and no way out of an internal network. A TCP service that
+// listens on IPv6 alone is reached too; for UDP nobody says that nobody listens.
+func (d *door) dial(client netip.AddrPort) (*passage, error) {
+	var err error = unix.ECONNREFUSED
+	for _, t := range d.inTurn() {
+		if t.internal && !client.Addr().Unmap().IsLoopback() {
+			return nil, unix.ENETUNREACH
+		}
+		var c net.Conn
+		for _, addr := range []netip.Addr{t.v4, t.v6} {
+			if addr.IsValid() && c == nil && errors.Is(err, unix.ECONNREFUSED) {
+				c, err = t.cell.connect(d.port.port.Protocol, netip.AddrPortFrom(addr, t.port))
+			}
+		}
+		if err == nil {
+			return &passage{Conn: c, cell: t.cell, to: t.backend}, nil
+		}
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, err
+		}
 	}
-	return conn, err
+	return nil, err
+}
+
+// inTurn are the targets in service, beginning with the one whose turn it is.
+func (d *door) inTurn() []target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ts := d.inService(d.targets(d.port))
+	if len(ts) < 2 {
+		return ts
+	}
+	d.port.turn = (d.port.turn + 1) % len(ts)
+	return append(ts[d.port.turn:len(ts):len(ts)], ts[:d.port.turn]...)
+}
+
+// keeps says whether what a client sends should still go where it went.
+func (d *door) keeps(p *passage) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.inService(d.targets(d.port)), func(t target) bool { return t.backend == p.to && t.cell == p.cell })
 }
 
 // connect makes a connected socket of the namespace. Only making it needs the namespace's thread; waiting for the
 // connection is left to the runtime's poller.
 func (n *namespace) connect(protocol string, to netip.AddrPort) (net.Conn, error) {
+	return n.connectIn(protocol, to, dialTimeout)
+}
+
+func (n *namespace) connectIn(protocol string, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
 	kind := unix.SOCK_STREAM
 	if protocol == pod.UDP {
 		kind = unix.SOCK_DGRAM
@@ -49,7 +98,7 @@ func (n *namespace) connect(protocol string, to netip.AddrPort) (net.Conn, error
 	}
 	f := os.NewFile(uintptr(fd), to.String())
 	defer f.Close()
-	if err := f.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+	if err := f.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
 	if err := connect(f, sockaddr); err != nil {

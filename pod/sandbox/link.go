@@ -19,11 +19,11 @@ func inOrder(steps []func() error) error {
 	return nil
 }
 
-func addAddress(h *netlink.Handle, index int, n *net.IPNet) error {
-	a := &netlink.Addr{IPNet: n, LinkIndex: index}
+func addAddress(h *netlink.Handle, index int, n *net.IPNet, flags int) error {
+	a := &netlink.Addr{IPNet: n, LinkIndex: index, Flags: flags}
 	if n.IP.To4() == nil {
-		// Nobody else is on the link: duplicate address detection would only hold the address back for a second.
-		a.Flags = unix.IFA_F_NODAD
+		// All addresses on the link are ours: duplicate address detection would only hold the address back for a second.
+		a.Flags |= unix.IFA_F_NODAD
 	}
 	if err := h.AddrAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index}}, a); err != nil {
 		return fmt.Errorf("cannot add address %s: %w", n, err)

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/pcompose/pcompose/pod"
@@ -19,13 +18,18 @@ import (
 // listener is a host port held by a listening socket, which is both the claim on the port and the way in for
 // what no rule translates: localhost.
 type listener struct {
-	// port is as bound: HostPort is never 0. chosen says that the kernel chose it.
+	// port is as bound: HostPort is never 0; its container is the first of the backends. chosen says that the
+	// kernel chose it.
 	port   pod.Port
 	chosen bool
 	socket hostSocket
-	// target is the port in the pod; the proxy reads it for each connection.
-	target atomic.Uint32
-	proxy  *proxy
+	// backends are the container's port, or those of replicas; inner is the pod's port that leads there, 0 where the
+	// host can send to the container's. The sandbox guards both, and turn.
+	backends []backend
+	inner    uint16
+	// turn counts the connections of the proxy.
+	turn  int
+	proxy *proxy
 }
 
 // hostSocket is a *net.TCPListener or a *net.UDPConn.
@@ -74,26 +78,26 @@ func bind(p pod.Port) (*listener, error) {
 		return nil, errors.Join(err, l.socket.Close())
 	}
 	l.port.HostPort = bound.Port()
+	l.backends = []backend{{p.Container, p.ContainerPort}}
 	l.proxy = newProxy()
 	return l, nil
 }
 
 // serve starts the one goroutine of the port.
-func (l *listener) serve(dial dialer) {
-	l.target.Store(uint32(l.port.ContainerPort))
-	to := func() (net.Conn, error) { return dial(l.port.Protocol, uint16(l.target.Load())) }
-	switch s := l.socket.(type) {
+func (s *Sandbox) serve(l *listener) {
+	to := &door{s, l}
+	switch socket := l.socket.(type) {
 	case *net.TCPListener:
-		go l.proxy.serveTCP(s, to)
+		go l.proxy.serveTCP(socket, to)
 	case *net.UDPConn:
-		go l.proxy.serveUDP(s, to)
+		go l.proxy.serveUDP(socket, to)
 	}
 }
 
-// retarget makes the port lead to another container's port. Connections there are stay where they are.
-func (l *listener) retarget(p pod.Port) {
-	l.port.Container, l.port.ContainerPort = p.Container, p.ContainerPort
-	l.target.Store(uint32(p.ContainerPort))
+// retarget makes the port lead to other containers' ports. Connections there are stay where they are.
+func (l *listener) retarget(to []backend) {
+	l.backends = to
+	l.port.Container, l.port.ContainerPort = to[0].container, to[0].port
 }
 
 // close gives the host port up and ends the connections made through its proxy.
@@ -114,15 +118,19 @@ func (l *listener) is(p pod.Port) bool {
 
 const listenPrefix = "listen"
 
-// key says everything there is to know of a listener, so that its socket alone brings it back.
-func (l *listener) key() string {
+// key says everything there is to know of a listener and one of its backends, so that its socket alone brings it
+// back: "listen/tcp/<host ip>/<host port>/<container>/<port>/asked", and the pod-side port where there is one.
+func (l *listener) key(b backend) string {
 	how := "asked"
 	if l.chosen {
 		how = "chosen"
 	}
 	p := l.port
-	return strings.Join([]string{listenPrefix, p.Protocol, p.HostIP, strconv.Itoa(int(p.HostPort)), p.Container,
-		strconv.Itoa(int(p.ContainerPort)), how}, "/")
+	parts := []string{listenPrefix, p.Protocol, p.HostIP, strconv.Itoa(int(p.HostPort)), b.container, strconv.Itoa(int(b.port)), how}
+	if l.inner != 0 {
+		parts = append(parts, strconv.Itoa(int(l.inner)))
+	}
+	return strings.Join(parts, "/")
 }
 
 // adoptListeners makes listeners of kept sockets, in the order of their keys. It closes none of the files.
@@ -136,7 +144,14 @@ func adoptListeners(files map[string]*os.File) ([]*listener, error) {
 	slices.Sort(keys)
 	var ls []*listener
 	for _, key := range keys {
-		l, err := adoptListener(key, files[key])
+		l, err := readKey(key)
+		if err == nil {
+			if i := slices.IndexFunc(ls, l.sameSocket); i >= 0 {
+				ls[i].backends = append(ls[i].backends, l.backends...)
+				continue
+			}
+			err = l.adoptSocket(files[key])
+		}
 		if err != nil {
 			err = fmt.Errorf("cannot adopt %q: %w", key, err)
 			for _, l := range ls {
@@ -149,18 +164,32 @@ func adoptListeners(files map[string]*os.File) ([]*listener, error) {
 	return ls, nil
 }
 
-func adoptListener(key string, file *os.File) (*listener, error) {
+// sameSocket says whether another listener is the same host port.
+func (l *listener) sameSocket(o *listener) bool {
+	return l.port.Protocol == o.port.Protocol && l.port.HostIP == o.port.HostIP && l.port.HostPort == o.port.HostPort
+}
+
+// readKey makes a listener without its socket.
+func readKey(key string) (*listener, error) {
 	part := strings.Split(key, "/")
-	if len(part) != 7 {
+	if len(part) != 7 && len(part) != 8 {
 		return nil, errors.New("it is no key of a published port")
 	}
-	host, err1 := strconv.ParseUint(part[3], 10, 16)
-	target, err2 := strconv.ParseUint(part[5], 10, 16)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
+	var numbers [3]uint16
+	for i, s := range append([]string{part[3], part[5]}, part[7:]...) {
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil {
+			return nil, err
+		}
+		numbers[i] = uint16(n)
 	}
-	l := &listener{chosen: part[6] == "chosen", proxy: newProxy(), port: pod.Port{Protocol: part[1], HostIP: part[2],
-		HostPort: uint16(host), Container: part[4], ContainerPort: uint16(target)}}
+	l := &listener{chosen: part[6] == "chosen", inner: numbers[2], proxy: newProxy(),
+		port: pod.Port{Protocol: part[1], HostIP: part[2], HostPort: numbers[0]}}
+	l.retarget([]backend{{part[4], numbers[1]}})
+	return l, nil
+}
+
+func (l *listener) adoptSocket(file *os.File) error {
 	var socket any
 	var err error
 	if l.port.Protocol == pod.UDP {
@@ -169,19 +198,24 @@ func adoptListener(key string, file *os.File) (*listener, error) {
 		socket, err = net.FileListener(file)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var ok bool
 	if l.socket, ok = socket.(hostSocket); !ok {
-		return nil, errors.New("it is no TCP or UDP socket")
+		return errors.New("it is no TCP or UDP socket")
 	}
-	return l, nil
+	return nil
 }
 
+// ports are the published ports, one for each backend.
 func ports(ls []*listener) []pod.Port {
 	ps := make([]pod.Port, 0, len(ls))
 	for _, l := range ls {
-		ps = append(ps, l.port)
+		for _, b := range l.backends {
+			p := l.port
+			p.Container, p.ContainerPort = b.container, b.port
+			ps = append(ps, p)
+		}
 	}
 	return ps
 }

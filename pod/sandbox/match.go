@@ -11,8 +11,9 @@ import (
 )
 
 // arrivesFor matches what is for a published port and can be sent on to addr; nil where nothing can.
-func arrivesFor(p pod.Port, addr netip.Addr) []expr.Any {
-	if !addr.IsValid() {
+func arrivesFor(w way, addr netip.Addr) []expr.Any {
+	p := w.from
+	if !addr.IsValid() || addr.Is4() && !w.v4 || addr.Is6() && !w.v6 {
 		return nil
 	}
 	match := family(addr)
@@ -25,15 +26,33 @@ func arrivesFor(p pod.Port, addr netip.Addr) []expr.Any {
 			match = to(netip.PrefixFrom(ip.WithZone(""), ip.BitLen()))
 		}
 	}
+	return append(match, port(p.Protocol, p.HostPort)...)
+}
+
+// port matches the destination port.
+func port(name string, number uint16) []expr.Any {
 	proto := byte(unix.IPPROTO_TCP)
-	if p.Protocol == pod.UDP {
+	if name == pod.UDP {
 		proto = unix.IPPROTO_UDP
 	}
-	return append(match,
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{proto}},
+	return append(protocol(proto),
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(p.HostPort)})
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(number)})
+}
+
+func protocol(number byte) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{number}},
+	}
+}
+
+// neighbourDiscovery matches the messages of RFC 4861, types 133 to 137.
+func neighbourDiscovery() []expr.Any {
+	return append(protocol(unix.IPPROTO_ICMPV6),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
+		&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: []byte{133}},
+		&expr.Cmp{Op: expr.CmpOpLte, Register: 1, Data: []byte{137}})
 }
 
 func translate(addr netip.Addr, port uint16) []expr.Any {
@@ -92,31 +111,53 @@ func netmask(p netip.Prefix) []byte {
 	return mask
 }
 
-func out(link string, op expr.CmpOp) []expr.Any {
+// notFrom matches what another address of its family sends.
+func notFrom(addr netip.Addr) []expr.Any {
+	match := from(netip.PrefixFrom(addr, addr.BitLen()))
+	last, _ := match[len(match)-1].(*expr.Cmp)
+	last.Op = expr.CmpOpNeq
+	return match
+}
+
+// out and in match the link that a packet leaves and comes by.
+func out(link string, op expr.CmpOp) []expr.Any { return linkIs(expr.MetaKeyOIFNAME, link, op) }
+
+func in(link string, op expr.CmpOp) []expr.Any { return linkIs(expr.MetaKeyIIFNAME, link, op) }
+
+func linkIs(key expr.MetaKey, link string, op expr.CmpOp) []expr.Any {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, link)
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: op, Register: 1, Data: name},
-	}
+	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: name}}
 }
 
 // ctStatusDNAT is IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
 const ctStatusDNAT = 1 << 5
 
-// notTracked matches where conntrack has none of the bits.
-func notTracked(key expr.CtKey, bits uint32) []expr.Any {
+// tracked matches where conntrack has one of the bits, notTracked where it has none.
+func tracked(key expr.CtKey, bits uint32) []expr.Any { return trackedIs(key, bits, expr.CmpOpNeq) }
+
+func notTracked(key expr.CtKey, bits uint32) []expr.Any { return trackedIs(key, bits, expr.CmpOpEq) }
+
+func trackedIs(key expr.CtKey, bits uint32, op expr.CmpOp) []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: key, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
+		&expr.Cmp{Op: op, Register: 1, Data: make([]byte, 4)},
 	}
 }
 
+// toLocal matches what is for an address of this namespace, notLocalHere what is for none of the link it came by.
 func toLocal() []expr.Any {
 	return []expr.Any{
 		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
+	}
+}
+
+func notLocalHere() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, FlagDADDR: true, FlagIIF: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // threadNetns is the namespace of the thread that opens it, where /proc/self is that of the first thread.
@@ -17,6 +19,7 @@ const threadNetns = "/proc/thread-self/ns/net"
 // namespace is a network namespace, alive as long as its file is open.
 type namespace struct {
 	name string
+	mode pod.NetworkMode
 	file *os.File
 }
 
@@ -43,7 +46,8 @@ func newNamespace(name string) (*namespace, error) {
 }
 
 // adoptNamespace duplicates a namespace's file, which must be one.
-func adoptNamespace(name string, file *os.File) (*namespace, error) {
+func adoptNamespace(c pod.Cell, file *os.File) (*namespace, error) {
+	name := c.Name
 	if file == nil {
 		return nil, fmt.Errorf("cannot find network namespace of cell %q: no file %q was kept", name, netnsKey(name))
 	}
@@ -51,7 +55,7 @@ func adoptNamespace(name string, file *os.File) (*namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot duplicate network namespace of cell %q: %w", name, err)
 	}
-	ns := &namespace{name: name, file: f}
+	ns := &namespace{name: name, mode: c.Mode, file: f}
 	if kind, err := unix.IoctlRetInt(ns.fd(), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
 		return nil, errors.Join(fmt.Errorf("cannot use %q: it is not a network namespace", netnsKey(name)), f.Close())
 	}
@@ -68,13 +72,25 @@ func (n *namespace) do(f func() error) error {
 			return true, err
 		}
 		defer unix.Close(host)
-		if err := unix.Setns(n.fd(), unix.CLONE_NEWNET); err != nil {
+		if err := n.enter(); err != nil {
 			return true, fmt.Errorf("cannot enter network namespace of cell %q: %w", n.name, err)
 		}
 		err = f()
 		// A thread that cannot go back is thrown away; what f did stands.
 		return unix.Setns(host, unix.CLONE_NEWNET) == nil, err
 	})
+}
+
+// enter moves the thread. The file is held meanwhile: a cell may be taken away while somebody dials into it.
+func (n *namespace) enter() error {
+	raw, err := n.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = unix.Setns(int(fd), unix.CLONE_NEWNET) }); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // route opens a netlink socket in the namespace.

@@ -14,25 +14,25 @@ import (
 type proxy struct {
 	mu sync.Mutex
 	// open are the connections of both sides; nil once closed. A socket left open in the pod's namespace would
-	// keep the namespace alive.
-	open map[io.Closer]struct{}
+	// keep the namespace alive. Those into the pod have their cell.
+	open map[io.Closer]*namespace
 	// over is closed with the proxy.
 	over chan struct{}
 }
 
 func newProxy() *proxy {
-	return &proxy{open: map[io.Closer]struct{}{}, over: make(chan struct{})}
+	return &proxy{open: map[io.Closer]*namespace{}, over: make(chan struct{})}
 }
 
 // track remembers a connection until forget; false, and the connection closed, where the proxy is closed.
-func (p *proxy) track(c io.Closer) bool {
+func (p *proxy) track(c io.Closer, cell *namespace) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == nil {
 		c.Close()
 		return false
 	}
-	p.open[c] = struct{}{}
+	p.open[c] = cell
 	return true
 }
 
@@ -41,6 +41,17 @@ func (p *proxy) forget(c io.Closer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.open, c)
+}
+
+// leave ends the connections into a cell.
+func (p *proxy) leave(cell *namespace) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c, in := range p.open {
+		if in == cell {
+			c.Close()
+		}
+	}
 }
 
 // close ends all connections. Idempotent.
@@ -59,12 +70,12 @@ func (p *proxy) close() error {
 }
 
 // serveTCP accepts until the listener is closed.
-func (p *proxy) serveTCP(l *net.TCPListener, dial func() (net.Conn, error)) {
+func (p *proxy) serveTCP(l *net.TCPListener, to *door) {
 	for {
 		client, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			go p.carryTCP(client, dial)
+			go p.carryTCP(client, to)
 		case exhausted(err):
 			// No descriptor or memory is left, and accept(2) fails at once until one is: wait rather than spin.
 			select {
@@ -84,19 +95,20 @@ func exhausted(err error) bool {
 }
 
 // carryTCP joins a client to the pod until both directions have ended.
-func (p *proxy) carryTCP(client *net.TCPConn, dial func() (net.Conn, error)) {
-	if !p.track(client) {
+func (p *proxy) carryTCP(client *net.TCPConn, to *door) {
+	if !p.track(client, nil) {
 		return
 	}
 	defer p.forget(client)
-	conn, err := dial()
+	from, _ := client.RemoteAddr().(*net.TCPAddr)
+	passage, err := to.dial(from.AddrPort())
 	if err != nil {
 		// Nobody listens: the client gets a reset, as near as can be to the refusal it would get without us.
 		_ = client.SetLinger(0)
 		return
 	}
-	server, ok := conn.(*net.TCPConn)
-	if !ok || !p.track(server) {
+	server, ok := passage.Conn.(*net.TCPConn)
+	if !ok || !p.track(server, passage.cell) {
 		return
 	}
 	defer p.forget(server)

@@ -25,11 +25,11 @@ type udpClient struct {
 	from netip.AddrPort
 	// control has the address the client sent to, as the kernel gave it: the answer must come from there.
 	control []byte
-	server  net.Conn
+	server  *passage
 }
 
 // serveUDP passes datagrams until the socket is closed. Each client costs one goroutine and no buffer while idle.
-func (p *proxy) serveUDP(socket *net.UDPConn, dial func() (net.Conn, error)) {
+func (p *proxy) serveUDP(socket *net.UDPConn, to *door) {
 	reportDestination(socket)
 	buffers := &sync.Pool{New: func() any { return new([datagram]byte) }}
 	var mu sync.Mutex
@@ -48,8 +48,12 @@ func (p *proxy) serveUDP(socket *net.UDPConn, dial func() (net.Conn, error)) {
 			mu.Lock()
 			c, full := clients[from], len(clients) >= udpClients
 			mu.Unlock()
+			if c != nil && !to.keeps(c.server) {
+				// What it has asked for may still be answered.
+				c = nil
+			}
 			if c == nil && !full {
-				c = p.newClient(from, control[:nc], dial)
+				c = p.newClient(from, control[:nc], to)
 				if c != nil {
 					mu.Lock()
 					clients[from] = c
@@ -57,7 +61,9 @@ func (p *proxy) serveUDP(socket *net.UDPConn, dial func() (net.Conn, error)) {
 					go func() {
 						p.answer(socket, c, buffers)
 						mu.Lock()
-						delete(clients, c.from)
+						if clients[c.from] == c {
+							delete(clients, c.from)
+						}
 						mu.Unlock()
 					}()
 				}
@@ -72,9 +78,9 @@ func (p *proxy) serveUDP(socket *net.UDPConn, dial func() (net.Conn, error)) {
 	}
 }
 
-func (p *proxy) newClient(from netip.AddrPort, control []byte, dial func() (net.Conn, error)) *udpClient {
-	server, err := dial()
-	if err != nil || !p.track(server) {
+func (p *proxy) newClient(from netip.AddrPort, control []byte, to *door) *udpClient {
+	server, err := to.dial(from)
+	if err != nil || !p.track(server.Conn, server.cell) {
 		return nil
 	}
 	return &udpClient{from: from, control: append([]byte(nil), control...), server: server}
@@ -82,8 +88,8 @@ func (p *proxy) newClient(from netip.AddrPort, control []byte, dial func() (net.
 
 // answer passes datagrams from the pod to the client until neither has sent any for udpIdle.
 func (p *proxy) answer(socket *net.UDPConn, c *udpClient, buffers *sync.Pool) {
-	defer p.forget(c.server)
-	server, ok := c.server.(*net.UDPConn)
+	defer p.forget(c.server.Conn)
+	server, ok := c.server.Conn.(*net.UDPConn)
 	if !ok {
 		return
 	}

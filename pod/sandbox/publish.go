@@ -28,7 +28,8 @@ func (e *PortTaken) Error() string {
 }
 
 // Publish makes the published ports of the pod exactly these, while it runs: what is published already stays as it
-// is, with its connections. It gives the ports in their order, HostPort 0 replaced by what the kernel chose (the
+// is, with its connections. Replicas, members of one service with the same port, may be behind one host port: they get
+// its connections in turn, those that are Ready. It gives the ports in their order, HostPort 0 replaced by what the kernel chose (the
 // same again in a later call). On an error the published ports are what they were before; a port in use is a
 // *PortTaken. Idempotent.
 func (s *Sandbox) Publish(want []pod.Port) (bound []pod.Port, err error) {
@@ -37,26 +38,28 @@ func (s *Sandbox) Publish(want []pod.Port) (bound []pod.Port, err error) {
 	if s.closed {
 		return nil, fmt.Errorf("cannot publish ports of pod %q: its sandbox is closed", s.config.Name)
 	}
-	next := &publication{old: s.listeners}
-	if err := next.bind(want); err != nil {
+	next := &publication{old: s.listeners, service: func(c string) string { return s.member(c).Service }}
+	if err = s.checkTargets(want); err == nil {
+		err = next.bind(want)
+	}
+	if err != nil {
 		return nil, errors.Join(err, next.undo(s))
+	}
+	before := s.routes()
+	undo := s.replaceListeners(next, want)
+	if err = s.assignInner(); err == nil {
+		err = s.steer(before)
+	}
+	if err != nil {
+		undo()
+		return nil, errors.Join(fmt.Errorf("cannot publish ports of pod %q: %w", s.config.Name, err), next.undo(s))
 	}
 	for i, p := range want {
 		p.HostPort = next.by[i].port.HostPort
 		bound = append(bound, p)
 	}
-	if err := s.uplink.forward(bound); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot publish ports of pod %q: %w", s.config.Name, err), next.undo(s))
-	}
 	for _, l := range next.fresh {
-		l.serve(s.dial)
-	}
-	s.listeners = nil
-	for i, l := range next.by {
-		l.retarget(want[i])
-		if !slices.Contains(s.listeners, l) {
-			s.listeners = append(s.listeners, l)
-		}
+		s.serve(l)
 	}
 	var errs []error
 	for _, l := range next.dropped() {
@@ -65,6 +68,50 @@ func (s *Sandbox) Publish(want []pod.Port) (bound []pod.Port, err error) {
 		}
 	}
 	return bound, errors.Join(errs...)
+}
+
+// checkTargets refuses ports of containers whose cell the pod has no way to.
+func (s *Sandbox) checkTargets(want []pod.Port) error {
+	for _, p := range want {
+		if _, err := s.target(backend{p.Container, p.ContainerPort}); err != nil {
+			return fmt.Errorf("cannot publish port %s for %q: %w", hostPort(p), p.Container, err)
+		}
+	}
+	return nil
+}
+
+// replaceListeners puts what a publication has bound in the place of what was, and gives the way back.
+func (s *Sandbox) replaceListeners(next *publication, want []pod.Port) (undo func()) {
+	type state struct {
+		*listener
+		backends []backend
+		inner    uint16
+	}
+	var was []state
+	for _, l := range s.listeners {
+		was = append(was, state{l, l.backends, l.inner})
+	}
+	to := map[*listener][]backend{}
+	s.listeners = nil
+	for i, l := range next.by {
+		if to[l] == nil {
+			s.listeners = append(s.listeners, l)
+		}
+		if b := (backend{want[i].Container, want[i].ContainerPort}); !slices.Contains(to[l], b) {
+			to[l] = append(to[l], b)
+		}
+	}
+	for l, backends := range to {
+		l.retarget(backends)
+	}
+	return func() {
+		s.listeners = nil
+		for _, w := range was {
+			w.listener.inner = w.inner
+			w.retarget(w.backends)
+			s.listeners = append(s.listeners, w.listener)
+		}
+	}
 }
 
 // Published are the ports as they are bound.
@@ -80,6 +127,8 @@ type publication struct {
 	// by has the listener of each wanted port, an old one or a fresh one.
 	by    []*listener
 	fresh []*listener
+	// service joins the containers that may be behind one host port.
+	service func(container string) string
 	// vacated are old listeners that had to be closed for fresh ones.
 	vacated []*listener
 }
@@ -103,14 +152,19 @@ func (n *publication) bind(want []pod.Port) error {
 			n.by[i] = l
 			n.fresh = append(n.fresh, l)
 		}
-		// Two containers, or two ports of one, cannot be behind one host port.
 		for j := range i {
-			if o := want[j]; n.by[j] == n.by[i] && (o.Container != p.Container || o.ContainerPort != p.ContainerPort) {
+			if o := want[j]; n.by[j] == n.by[i] && !n.together(o, p) {
 				return &PortTaken{Port: p, Owner: fmt.Sprintf("port %d of %q", o.ContainerPort, o.Container)}
 			}
 		}
 	}
 	return nil
+}
+
+// together says whether two ports may be behind one host port: those of replicas.
+func (n *publication) together(a, b pod.Port) bool {
+	service := n.service(a.Container)
+	return a.ContainerPort == b.ContainerPort && (a.Container == b.Container || service != "" && service == n.service(b.Container))
 }
 
 func (n *publication) bindOne(p pod.Port) (*listener, error) {
@@ -162,8 +216,9 @@ func (n *publication) undo(s *Sandbox) error {
 			errs = append(errs, fmt.Errorf("cannot publish port %s for %q again: %w", hostPort(l.port), l.port.Container, err))
 			continue
 		}
-		again.chosen = l.chosen
-		again.serve(s.dial)
+		again.chosen, again.inner = l.chosen, l.inner
+		again.retarget(l.backends)
+		s.serve(again)
 		s.listeners[i] = again
 	}
 	return errors.Join(errs...)

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/pcompose/pcompose/pod"
@@ -143,16 +143,18 @@ func TestNames(t *testing.T) {
 func TestListenerKey(t *testing.T) {
 	for _, l := range []*listener{
 		{port: pod.Port{Container: "web", HostPort: 80, ContainerPort: 8080, Protocol: pod.TCP}},
-		{port: pod.Port{Container: "dns.1", HostIP: "::1", HostPort: 32768, ContainerPort: 53, Protocol: pod.UDP}, chosen: true},
+		{port: pod.Port{Container: "dns.1", HostIP: "::1", HostPort: 32768, ContainerPort: 53, Protocol: pod.UDP}, chosen: true, inner: 65535},
 	} {
-		t.Log(l.key())
-		if strings.Count(l.key(), "/") != 6 {
-			t.Errorf("key is %q", l.key())
+		b := backend{l.port.Container, l.port.ContainerPort}
+		again, err := readKey(l.key(b))
+		must(t, err)
+		if again.port != l.port || again.chosen != l.chosen || again.inner != l.inner || !slices.Equal(again.backends, []backend{b}) {
+			t.Errorf("key %q gives %+v", l.key(b), again)
 		}
 	}
-	for _, key := range []string{"listen/tcp", "listen/tcp//x/web/80/asked", "listen/tcp//80/web/99999/asked"} {
-		if _, err := adoptListener(key, nil); err == nil {
-			t.Errorf("key %q is adopted", key)
+	for _, key := range []string{"listen/tcp", "listen/tcp//x/web/80/asked", "listen/tcp//80/web/99999/asked", "listen/tcp//80/web/80/asked/x"} {
+		if _, err := readKey(key); err == nil {
+			t.Errorf("key %q is read", key)
 		}
 	}
 }

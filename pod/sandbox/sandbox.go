@@ -4,9 +4,14 @@
 // other pods: no bridge, no common table. Every name on the host (link, table) is a function of the pod's id, so
 // that Create replaces what a crash left and Remove needs nothing but the id.
 //
+// The first cell is the router of a pod that has others: bridges and rules are in its namespace, so that several
+// cells, like one, are a link and a table to the host. A pod of one cell has none of that.
+//
 //	host                                       pod, cell "default"
 //	pc<hash> 10.89.255.254/32  ── veth ──  eth0 10.89.x.y/32, default route by 10.89.255.254
+//	                                       br<hash> a Compose network: its gateway, pc<hash> ── veth ── eth0, cell "web-2"
 //	nftables table inet pcompose-<id>: masquerade, DNAT of published ports, drop of what was not published
+//	                                       table inet pcompose: what networks can reach, published ports to cells in turn
 //	listening sockets of the published ports, held by the supervisor: localhost is served through them
 package sandbox
 
@@ -21,14 +26,19 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// Config says which sandbox to make; it must be the same for Create and a later Adopt.
+// Config says which sandbox to make. A later Adopt has the same, with what Arrange was asked for last.
 type Config struct {
 	// ID is unique on the machine; everything the sandbox makes on the host is named from it.
 	ID string
 	// Name is the pod's name; its address is chosen by it, so that a pod tends to keep its address.
 	Name string
-	// Cells are the network namespaces; the first is the one with the way out. None is pod.DefaultCell alone.
+	// Cells are the network namespaces; the first is the router, with the way out. None is pod.DefaultCell alone.
 	Cells []pod.Cell
+	// Networks are the project's, their pools completed; Members says who is in which cell.
+	Networks []pod.Network
+	Members  []Member
+	// Out are containers that are not ready (see Ready).
+	Out []string
 	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.
 	Pools []netip.Prefix
 	// LockFile is made if missing and locked (flock) while an address is chosen; one for all pods of the machine.
@@ -37,22 +47,27 @@ type Config struct {
 
 // Sandbox is the network of one pod. Its methods may be called from several goroutines.
 type Sandbox struct {
-	config Config
-	cells  []*namespace
 	uplink uplink
 
 	// mu guards what follows.
 	mu        sync.Mutex
+	config    Config
 	listeners []*listener
 	closed    bool
+	cells     []*namespace
+	layout    layout
+	// wired are the wires that are known to be as the layout has them, by port.
+	wired map[string]wire
+	// out are the containers that are not ready.
+	out map[string]bool
 }
 
 // uplink joins the first cell to the world outside: a veth pair where we are root.
 type uplink interface {
 	// address of the pod, invalid for a family it has not got, and the host as the pod sees it.
 	address() (v4, v6, gateway netip.Addr)
-	// forward lets connections from other machines reach exactly these ports; idempotent, all or nothing.
-	forward(ports []pod.Port) error
+	// forward lets connections from other machines go exactly these ways; idempotent, all or nothing.
+	forward(ways []way) error
 	// detach takes everything off the host again; idempotent.
 	detach() error
 }
@@ -75,24 +90,36 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c}
-	for _, cell := range c.Cells {
-		ns, err := newNamespace(cell.Name)
-		if err != nil {
-			return nil, errors.Join(err, s.closeCells())
-		}
-		s.cells = append(s.cells, ns)
+	s := newSandbox(c)
+	if _, err := s.settleCells(c.Cells); err != nil {
+		return nil, errors.Join(err, s.closeCells())
 	}
 	s.uplink, err = attachVeth(c, s.cells[0])
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
+	if want, err := newLayout(c.Cells, c.Networks); err != nil || want.filtered() {
+		if err == nil {
+			err = s.arrange(ctx, c)
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.uplink.detach(), s.closeCells())
+		}
+	}
 	return s, nil
 }
 
+func newSandbox(c Config) *Sandbox {
+	s := &Sandbox{config: c, wired: map[string]wire{}, out: map[string]bool{}}
+	for _, container := range c.Out {
+		s.out[container] = true
+	}
+	return s
+}
+
 // Adopt takes over the sandbox of a supervisor that died, from what Files gave: published ports are served again
-// at once, those waiting in a listener's queue too. The link is used as it is; rules are made anew, identically.
-// The files stay the caller's. On an error the sandbox on the host is left as it was.
+// at once, those waiting in a listener's queue too. Links are used as they are, and an Arrange that was cut off is
+// finished; rules are made anew, identically. The files stay the caller's. On an error the sandbox on the host is left as it was.
 func Adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, error) {
 	s, err := adopt(ctx, c, files)
 	if err != nil {
@@ -109,9 +136,13 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c}
-	for _, cell := range c.Cells {
-		ns, err := adoptNamespace(cell.Name, files[netnsKey(cell.Name)])
+	s := newSandbox(c)
+	for i, cell := range c.Cells {
+		file := files[netnsKey(cell.Name)]
+		if file == nil && i > 0 {
+			continue // it was to be made when the last supervisor died
+		}
+		ns, err := adoptNamespace(cell, file)
 		if err != nil {
 			return nil, errors.Join(err, s.closeCells())
 		}
@@ -123,13 +154,16 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 	}
 	s.listeners, err = adoptListeners(files)
 	if err == nil {
-		err = s.uplink.forward(ports(s.listeners))
+		err = s.arrange(ctx, c)
+	}
+	if err == nil {
+		err = s.uplink.forward(s.routes().ways)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.closeListeners(), s.closeCells())
 	}
 	for _, l := range s.listeners {
-		l.serve(s.dial)
+		s.serve(l)
 	}
 	return s, nil
 }
@@ -171,9 +205,11 @@ func (s *Sandbox) Files() (map[string]*os.File, error) {
 		}
 	}
 	for _, l := range s.listeners {
-		f, err := duplicate(l.socket)
-		if err := add(l.key(), f, err); err != nil {
-			return nil, err
+		for _, b := range l.backends {
+			f, err := duplicate(l.socket)
+			if err := add(l.key(b), f, err); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return files, nil
@@ -182,10 +218,10 @@ func (s *Sandbox) Files() (map[string]*os.File, error) {
 // NamespacePath is the path under which processes of this machine can join a cell's namespace while this
 // process lives; "" for a cell there is not.
 func (s *Sandbox) NamespacePath(cell string) string {
-	for _, ns := range s.cells {
-		if ns.name == cell {
-			return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.fd())
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ns := s.cell(cell); cell != "" && ns != nil {
+		return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.fd())
 	}
 	return ""
 }

@@ -20,7 +20,7 @@ type veth struct {
 	v4, v6  netip.Addr
 	gateway netip.Addr
 	// udp are the UDP ports in force.
-	udp []pod.Port
+	udp []way
 }
 
 const podLink = "eth0"
@@ -126,47 +126,59 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 
 func (u *veth) address() (v4, v6, gateway netip.Addr) { return u.v4, u.v6, u.gateway }
 
-func (u *veth) forward(ports []pod.Port) error {
-	if err := applyRules(u, ports); err != nil {
+func (u *veth) forward(ways []way) error {
+	if err := applyRules(u, ways); err != nil {
 		return err
 	}
-	var udp []pod.Port
-	for _, p := range ports {
-		if p.Protocol == pod.UDP {
-			udp = append(udp, p)
+	var udp []way
+	for _, w := range ways {
+		if w.from.Protocol == pod.UDP {
+			// Who is behind it is nothing that the host's flows know of.
+			w.from.Container, w.from.ContainerPort = "", 0
+			udp = append(udp, w)
 		}
 	}
-	if slices.ContainsFunc(u.udp, func(p pod.Port) bool { return !slices.Contains(udp, p) }) {
-		u.forgetUDP()
-	}
+	before := u.udp
 	u.udp = udp
+	if slices.ContainsFunc(before, func(w way) bool { return !slices.Contains(udp, w) }) {
+		return u.forgetUDP()
+	}
 	return nil
 }
 
 func (u *veth) detach() error {
 	err := Remove(u.id)
 	if len(u.udp) > 0 {
-		u.forgetUDP()
+		err = errors.Join(err, u.forgetUDP())
 	}
 	return err
 }
 
 // forgetUDP makes conntrack forget the datagram flows into the pod: a client that keeps sending would keep its
-// translation to the pod for ever, whatever the rules say by then. TCP connections end by themselves. A kernel
-// without ctnetlink leaves it to the timeout.
-func (u *veth) forgetUDP() {
+// translation to the pod for ever, whatever the rules say by then. TCP connections end by themselves.
+func (u *veth) forgetUDP() error {
+	h, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer h.Close()
 	for _, addr := range []netip.Addr{u.v4, u.v6} {
-		if !addr.IsValid() {
-			continue
+		if addr.IsValid() {
+			forgetUDP(h, addr)
 		}
-		family := netlink.InetFamily(unix.AF_INET6)
-		if addr.Is4() {
-			family = unix.AF_INET
-		}
-		flows := &netlink.ConntrackFilter{}
-		if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(netlink.ConntrackReplySrcIP, addr.AsSlice()) == nil {
-			_, _ = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flows)
-		}
+	}
+	return nil
+}
+
+// forgetUDP drops the flows that an address answers. A kernel without ctnetlink leaves it to the timeout.
+func forgetUDP(h *netlink.Handle, addr netip.Addr) {
+	family := netlink.InetFamily(unix.AF_INET6)
+	if addr.Is4() {
+		family = unix.AF_INET
+	}
+	flows := &netlink.ConntrackFilter{}
+	if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(netlink.ConntrackReplySrcIP, addr.AsSlice()) == nil {
+		_, _ = h.ConntrackDeleteFilters(netlink.ConntrackTable, family, flows)
 	}
 }
 
@@ -199,14 +211,14 @@ func (u *veth) configureInside(h *netlink.Handle) error {
 	// The host's hardware address is known: no first packet waits for ARP.
 	index, mac := link.Attrs().Index, hardwareAddress(u.id, "host")
 	steps := []func() error{
-		func() error { return addAddress(h, index, single(u.v4)) },
+		func() error { return addAddress(h, index, single(u.v4), 0) },
 		func() error { return h.LinkSetUp(link) },
 		func() error { return addNeighbour(h, index, u.gateway, mac) },
 		func() error { return addDefault(h, index, u.gateway) },
 	}
 	if u.v6.IsValid() {
 		steps = append(steps,
-			func() error { return addAddress(h, index, single(u.v6)) },
+			func() error { return addAddress(h, index, single(u.v6), 0) },
 			func() error { return addNeighbour(h, index, gateway6(), mac) },
 			func() error { return addDefault(h, index, gateway6()) })
 	}
@@ -216,14 +228,14 @@ func (u *veth) configureInside(h *netlink.Handle) error {
 func (u *veth) configureHost(h *netlink.Handle, index int) error {
 	mac := hardwareAddress(u.id, "pod")
 	steps := []func() error{
-		func() error { return addAddress(h, index, single(u.gateway)) },
+		func() error { return addAddress(h, index, single(u.gateway), 0) },
 		func() error { return addNeighbour(h, index, u.v4, mac) },
 		func() error { return addHostRoute(h, index, u.v4) },
 	}
 	if u.v6.IsValid() {
 		steps = append(steps,
 			func() error {
-				return addAddress(h, index, &net.IPNet{IP: gateway6().AsSlice(), Mask: net.CIDRMask(64, 128)})
+				return addAddress(h, index, &net.IPNet{IP: gateway6().AsSlice(), Mask: net.CIDRMask(64, 128)}, 0)
 			},
 			func() error { return addNeighbour(h, index, u.v6, mac) },
 			func() error { return addHostRoute(h, index, u.v6) })

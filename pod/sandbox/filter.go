@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// filterTable is the one table in the router's namespace.
+const filterTable = "pcompose"
+
+// filter replaces the router's table in one transaction. What is bridged, from cell to cell on one network, never
+// comes here.
+//
+//	chain prerouting  (nat)     from the way out to the pod-side port of a published port: dnat, backends in turn
+//	chain postrouting (nat)     to the way out, not from the pod's address: masquerade
+//	chain forward     (filter)  internal networks and the way out: drop. Answers, networks to the way out, published: accept
+//	chain input       (filter)  to the first cell's containers: from the way out and their own networks
+//	chain output      (filter)  likewise, the other way
+func (s *Sandbox) filter(spreads []spread) error {
+	var conn *nftables.Conn
+	err := s.cells[0].do(func() (err error) {
+		conn, err = openRules()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	v4, v6, _ := s.uplink.address()
+	r := newRuleset(conn, filterTable)
+	r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
+	r.base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+	for _, p := range spreads {
+		for _, pod := range []netip.Addr{v4, v6} {
+			r.spread(p, pod)
+		}
+	}
+	for _, pod := range []netip.Addr{v4, v6} {
+		if pod.IsValid() {
+			r.add("postrouting", out(podLink, expr.CmpOpEq), notFrom(pod), []expr.Any{&expr.Masq{}})
+		}
+	}
+	r.forward(s.layout)
+	r.input(s.layout)
+	r.output(s.layout)
+	if err := r.commit(); err != nil {
+		return fmt.Errorf("cannot write nftables table %q of the pod: %w", filterTable, err)
+	}
+	return nil
+}
+
+// spread sends what arrives at the pod-side port to the targets of one family in turn.
+func (r *ruleset) spread(p spread, pod netip.Addr) {
+	var targets []netip.AddrPort
+	for _, t := range p.targets {
+		if at := t.at(pod.Is4()); pod.IsValid() && at.Addr().IsValid() && !t.internal {
+			targets = append(targets, at)
+		}
+	}
+	for i, at := range targets {
+		// One in n goes to the first, of the rest one in n-1 to the second, and so on.
+		var turn []expr.Any
+		if n := len(targets) - i; n > 1 {
+			turn = []expr.Any{
+				&expr.Numgen{Register: 1, Modulus: uint32(n), Type: unix.NFT_NG_INCREMENTAL},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
+			}
+		}
+		r.add("prerouting", in(podLink, expr.CmpOpEq), to(netip.PrefixFrom(pod, pod.BitLen())), port(p.protocol, p.inner), turn, translate(at.Addr(), at.Port()))
+	}
+}
+
+func (r *ruleset) forward(l layout) {
+	r.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
+	// What is established is no exception: a network may become internal while it is in use.
+	for _, b := range l.bridges {
+		if b.internal {
+			r.add("forward", in(b.name, expr.CmpOpEq), out(podLink, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
+			r.add("forward", in(podLink, expr.CmpOpEq), out(b.name, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
+		}
+	}
+	r.add("forward", tracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept, ""))
+	r.add("forward", in(podLink, expr.CmpOpEq), tracked(expr.CtKeySTATUS, ctStatusDNAT), verdict(expr.VerdictAccept, ""))
+	for _, b := range l.bridges {
+		// A namespace before Linux 5.3 cannot say that br_netfilter should leave bridged packets alone.
+		r.add("forward", in(b.name, expr.CmpOpEq), out(b.name, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
+		if !b.internal {
+			r.add("forward", in(b.name, expr.CmpOpEq), out(podLink, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
+		}
+	}
+	r.add("forward", verdict(expr.VerdictDrop, ""))
+}
+
+func (r *ruleset) input(l layout) {
+	r.base("input", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
+	accept, drop := verdict(expr.VerdictAccept, ""), verdict(expr.VerdictDrop, "")
+	r.add("input", in("lo", expr.CmpOpEq), accept)
+	if l.shut {
+		r.add("input", in(podLink, expr.CmpOpEq), drop)
+	}
+	r.add("input", tracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept)
+	r.add("input", in(podLink, expr.CmpOpEq), accept)
+	// An address of the router is reached from its own network only.
+	r.add("input", toLocal(), notLocalHere(), drop)
+	for _, b := range l.bridges {
+		if b.member {
+			r.add("input", in(b.name, expr.CmpOpEq), accept)
+		}
+	}
+	// The gateway answers to ping and to neighbour discovery, and to nothing else.
+	for _, p := range []byte{unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
+		r.add("input", protocol(p), accept)
+	}
+	r.add("input", drop)
+}
+
+func (r *ruleset) output(l layout) {
+	r.base("output", nftables.ChainTypeFilter, nftables.ChainHookOutput, nftables.ChainPriorityFilter)
+	accept, drop := verdict(expr.VerdictAccept, ""), verdict(expr.VerdictDrop, "")
+	r.add("output", out("lo", expr.CmpOpEq), accept)
+	if l.shut {
+		r.add("output", out(podLink, expr.CmpOpEq), drop)
+	}
+	r.add("output", tracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept)
+	r.add("output", out(podLink, expr.CmpOpEq), accept)
+	for _, b := range l.bridges {
+		if b.member {
+			r.add("output", out(b.name, expr.CmpOpEq), accept)
+		}
+	}
+	r.add("output", neighbourDiscovery(), accept)
+	r.add("output", drop)
+}
+
+// removeFilter removes the router's table; nil where there is none.
+func (n *namespace) removeFilter() error {
+	var conn *nftables.Conn
+	err := n.do(func() (err error) {
+		conn, err = openRules()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return removeTable(conn, filterTable)
+}

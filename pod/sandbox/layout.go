@@ -1,0 +1,193 @@
+package sandbox
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// Member is a container as the network sees it.
+type Member struct {
+	Container string
+	// Service joins replicas: they may be behind one host port.
+	Service string
+	// Cell is the one it lives in; "" is the first.
+	Cell string
+}
+
+// layout is the links of a pod as they are to be, a function of its cells and networks alone.
+type layout struct {
+	// bridges are sorted by network; wires by cell and network.
+	bridges []bridge
+	wires   []wire
+	// shut says that the first cell's own containers have no way out, and nothing comes in to them: all their
+	// networks are internal.
+	shut bool
+}
+
+// bridge is a Compose network in the first cell, which is the router.
+type bridge struct {
+	network  string
+	name     string
+	mac      net.HardwareAddr
+	mtu      int // 0 is that of the way out
+	internal bool
+	// member says that the first cell is on the network, with the addresses own.
+	member   bool
+	own      []netip.Prefix
+	gateways []netip.Addr
+	subnets  []netip.Prefix
+}
+
+// wire is a pair of links between a cell and a bridge.
+type wire struct {
+	cell   string
+	bridge string
+	// port is its end in the router, name that in the cell.
+	port, name string
+	mac        net.HardwareAddr
+	mtu        int
+	addrs      []netip.Prefix
+	gateways   []netip.Addr
+	// routed wires have the cell's default routes.
+	routed bool
+}
+
+// filtered says whether the router needs rules.
+func (l layout) filtered() bool { return len(l.bridges) > 0 || l.shut }
+
+// newLayout reads a plan. The first of the cells is the router.
+func newLayout(cells []pod.Cell, networks []pod.Network) (layout, error) {
+	var l layout
+	linked := map[string]bool{}
+	for _, c := range cells {
+		for _, link := range c.Links {
+			linked[link.Network] = true
+		}
+	}
+	for _, n := range networks {
+		if linked[n.Key] {
+			b, err := newBridge(n)
+			if err != nil {
+				return l, fmt.Errorf("cannot read network %q: %w", n.Key, err)
+			}
+			l.bridges = append(l.bridges, b)
+		}
+	}
+	slices.SortFunc(l.bridges, func(a, b bridge) int { return strings.Compare(a.network, b.network) })
+	for i, c := range cells {
+		for _, link := range c.Links {
+			at := slices.IndexFunc(l.bridges, func(b bridge) bool { return b.network == link.Network })
+			if at < 0 {
+				return l, fmt.Errorf("cannot link cell %q: there is no network %q", c.Name, link.Network)
+			}
+			err := l.link(i == 0, c.Name, link, &l.bridges[at])
+			if err != nil {
+				return l, fmt.Errorf("cannot link cell %q to network %q: %w", c.Name, link.Network, err)
+			}
+		}
+	}
+	slices.SortFunc(l.wires, func(a, b wire) int { return strings.Compare(a.cell+"/"+a.bridge, b.cell+"/"+b.bridge) })
+	l.shut = shut(l.bridges, networks)
+	return l, nil
+}
+
+// shut is about the first cell: where nothing is linked, it is on all networks.
+func shut(bridges []bridge, networks []pod.Network) bool {
+	if len(bridges) == 0 {
+		return len(networks) > 0 && !slices.ContainsFunc(networks, func(n pod.Network) bool { return !n.Internal })
+	}
+	members := 0
+	for _, b := range bridges {
+		if b.member && !b.internal {
+			return false
+		}
+		if b.member {
+			members++
+		}
+	}
+	return members > 0
+}
+
+func newBridge(n pod.Network) (bridge, error) {
+	b := bridge{network: n.Key, name: bridgeName(n.Key), internal: n.Internal, mtu: n.MTU, mac: hardwareAddress(n.Key, "bridge")}
+	for _, p := range n.Pools {
+		subnet, err := netip.ParsePrefix(p.Subnet)
+		if err != nil {
+			return b, err
+		}
+		gateway, err := netip.ParseAddr(p.Gateway)
+		if err != nil {
+			return b, err
+		}
+		b.subnets = append(b.subnets, subnet.Masked())
+		b.gateways = append(b.gateways, gateway)
+	}
+	return b, nil
+}
+
+// link adds a cell's link to a bridge. That of the first cell is the bridge itself.
+func (l *layout) link(first bool, cell string, k pod.Link, b *bridge) error {
+	var addrs []netip.Prefix
+	var gateways []netip.Addr
+	for _, s := range []string{k.IPv4, k.IPv6} {
+		if s == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, p)
+		if i := slices.IndexFunc(b.subnets, func(n netip.Prefix) bool { return n.Contains(p.Addr()) }); i >= 0 {
+			gateways = append(gateways, b.gateways[i])
+		}
+	}
+	mac := net.HardwareAddr(nil)
+	if len(addrs) > 0 {
+		// It follows from the address: who gets the address of a cell that went away is at once where others have it.
+		mac = hardwareAddress(addrs[0].Addr().String(), b.network)
+	}
+	for _, s := range k.LinkLocal {
+		p, err := linkLocal(s)
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, p)
+	}
+	if first {
+		b.member, b.own = true, addrs
+		return nil
+	}
+	if k.MAC != "" {
+		var err error
+		if mac, err = net.ParseMAC(k.MAC); err != nil {
+			return err
+		}
+	}
+	if mac == nil {
+		mac = hardwareAddress(cell, b.network)
+	}
+	l.wires = append(l.wires, wire{cell: cell, bridge: b.name, port: portName(cell, b.network), name: k.Interface, mac: mac,
+		mtu: b.mtu, addrs: addrs, gateways: gateways, routed: k.Default && !b.internal})
+	return nil
+}
+
+// linkLocal reads a further address; as docker has it, of 16 or 64 bits where no length is given.
+func linkLocal(s string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p, nil
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if addr.Is4() {
+		return netip.PrefixFrom(addr, 16), nil
+	}
+	return netip.PrefixFrom(addr, 64), nil
+}
