@@ -84,7 +84,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 }
 
 // forgetContainers drops what was said of containers that are no more.
-func (s *Sandbox) forgetContainers() {
+func (s *inside) forgetContainers() {
 	for name := range s.out {
 		if !slices.ContainsFunc(s.config.Members, func(m Member) bool { return m.Container == name }) {
 			delete(s.out, name)

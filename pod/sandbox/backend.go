@@ -58,7 +58,7 @@ type routes struct {
 func (r routes) inner() bool { return len(r.spreads) > 0 }
 
 // target finds a backend. An unknown container is in the first cell.
-func (s *Sandbox) target(b backend) (target, error) {
+func (s *inside) target(b backend) (target, error) {
 	t := target{backend: b}
 	cell := s.member(b.container).Cell
 	t.cell = s.cell(cell)
@@ -93,7 +93,7 @@ func (s *Sandbox) target(b backend) (target, error) {
 	return t, nil
 }
 
-func (s *Sandbox) member(container string) Member {
+func (s *inside) member(container string) Member {
 	if i := slices.IndexFunc(s.config.Members, func(m Member) bool { return m.Container == container }); i >= 0 {
 		return s.config.Members[i]
 	}
@@ -112,7 +112,7 @@ func (s *Sandbox) targets(l *listener) []target {
 }
 
 // inService leaves out the targets that are not ready, unless none is.
-func (s *Sandbox) inService(all []target) []target {
+func (s *inside) inService(all []target) []target {
 	ready := slices.DeleteFunc(slices.Clone(all), func(t target) bool { return s.out[t.container] })
 	if len(ready) == 0 {
 		return all
@@ -237,7 +237,7 @@ func (s *Sandbox) Ready(container string, ready bool) error {
 	return nil
 }
 
-func (s *Sandbox) setReady(container string, ready bool) {
+func (s *inside) setReady(container string, ready bool) {
 	delete(s.out, container)
 	if !ready {
 		s.out[container] = true
@@ -246,7 +246,7 @@ func (s *Sandbox) setReady(container string, ready bool) {
 
 // forgetDropped makes the router's conntrack forget the datagram flows to targets that get none any more: a client
 // that keeps sending would never leave. Connections end by themselves.
-func (s *Sandbox) forgetDropped(before, now routes) error {
+func (s *inside) forgetDropped(before, now routes) error {
 	gone := map[netip.Addr]bool{}
 	for _, p := range before.spreads {
 		for _, t := range p.targets {

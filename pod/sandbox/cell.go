@@ -43,7 +43,7 @@ func announce() error {
 
 // settleCells makes the namespaces that are not there yet, in the order of the cells, and gives those that no cell
 // wants any more. On an error what was made stays, and the next call goes on from there.
-func (s *Sandbox) settleCells(cells []pod.Cell) (gone []*namespace, err error) {
+func (s *inside) settleCells(cells []pod.Cell) (gone []*namespace, err error) {
 	var settled []*namespace
 	for _, c := range cells {
 		ns := s.cell(c.Name)
@@ -69,7 +69,7 @@ func (s *Sandbox) settleCells(cells []pod.Cell) (gone []*namespace, err error) {
 }
 
 // cell finds a cell's namespace, nil for none; "" is the first.
-func (s *Sandbox) cell(name string) *namespace {
+func (s *inside) cell(name string) *namespace {
 	if name == "" {
 		return s.cells[0]
 	}

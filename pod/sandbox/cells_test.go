@@ -52,17 +52,14 @@ func startPlanned(t testing.TB, id string) *Sandbox {
 	return s
 }
 
-// inCell is a cell as the sandbox of a pod of its own, for the echo servers.
-func inCell(s *Sandbox, cell string) *Sandbox { return &Sandbox{cells: []*namespace{s.cell(cell)}} }
-
 func TestNetworksAreWhoReachesWhom(t *testing.T) {
 	host(t)
 	machine, host4, _, its4 := outside(t)
 	s := startPlanned(t, "nets")
-	echoTCP(t, &Sandbox{cells: []*namespace{machine}}, 7000)
+	echoTCP(t, only(machine), 7000)
 	for _, cell := range []string{"", "api", "db", "keys", "web-2"} {
-		echoTCP(t, inCell(s, cell), 80)
-		echoUDP(t, inCell(s, cell), 53)
+		echoTCP(t, only(s.cell(cell)), 80)
+		echoUDP(t, only(s.cell(cell)), 53)
 	}
 	at := map[string][]string{"": {"10.210.1.2", "fd00:1::2"}, "api": {"10.210.0.2", "10.210.1.3", "fd00:1::3"}, "db": {"10.210.0.3", "10.210.2.2"},
 		"keys": {"10.210.2.3"}, "web-2": {"10.210.1.4", "fd00:1::4"}}

@@ -17,7 +17,7 @@ import (
 // connection is the links of a pod on their way to what a layout wants. What it goes by is what the kernel has, so
 // that it goes on where an earlier one was cut off.
 type connection struct {
-	*Sandbox
+	*inside
 	router *netlink.Handle
 	want   layout
 	// links are those of the router by name.
@@ -28,13 +28,13 @@ type connection struct {
 
 // connectCells makes bridges and wires as wanted, and takes away all others. Wires that are as wanted already are
 // not touched.
-func (s *Sandbox) connectCells(want layout) error {
+func (s *inside) connectCells(want layout) error {
 	h, err := s.cells[0].route()
 	if err != nil {
 		return fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
 	}
 	defer h.Close()
-	c := &connection{Sandbox: s, router: h, want: want, links: map[string]netlink.Link{}}
+	c := &connection{inside: s, router: h, want: want, links: map[string]netlink.Link{}}
 	all, err := h.LinkList()
 	if err != nil {
 		return fmt.Errorf("cannot list links of the pod: %w", err)
@@ -184,7 +184,7 @@ func (c *connection) wire(w wire) error {
 			return err
 		}
 	}
-	if err := c.inside(w, bridge.HardwareAddr); err != nil {
+	if err := c.configure(w, bridge.HardwareAddr); err != nil {
 		return err
 	}
 	for _, a := range w.addrs {
@@ -196,8 +196,8 @@ func (c *connection) wire(w wire) error {
 	return nil
 }
 
-// inside configures the cell's end of a wire.
-func (c *connection) inside(w wire, gateway net.HardwareAddr) error {
+// configure sets up the cell's end of a wire.
+func (c *connection) configure(w wire, gateway net.HardwareAddr) error {
 	h, err := c.cell(w.cell).route()
 	if err != nil {
 		return fmt.Errorf("cannot open a netlink socket: %w", err)

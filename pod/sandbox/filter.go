@@ -20,7 +20,7 @@ const filterTable = "pcompose"
 //	chain forward     (filter)  internal networks and the way out: drop. Answers, networks to the way out, published: accept
 //	chain input       (filter)  to the first cell's containers: from the way out and their own networks
 //	chain output      (filter)  likewise, the other way
-func (s *Sandbox) filter(spreads []spread) error {
+func (s *inside) filter(spreads []spread) error {
 	var conn *nftables.Conn
 	err := s.cells[0].do(func() (err error) {
 		conn, err = openRules()

@@ -129,6 +129,9 @@ func echoTCP(t testing.TB, s *Sandbox, port uint16) {
 	}()
 }
 
+// only is a namespace as the sandbox that the echo servers want.
+func only(ns *namespace) *Sandbox { return &Sandbox{inside: inside{cells: []*namespace{ns}}} }
+
 func echoUDP(t testing.TB, s *Sandbox, port uint16) {
 	t.Helper()
 	var l net.PacketConn

@@ -47,15 +47,19 @@ type Config struct {
 
 // Sandbox is the network of one pod. Its methods may be called from several goroutines.
 type Sandbox struct {
-	uplink uplink
-
 	// mu guards what follows.
-	mu        sync.Mutex
-	config    Config
+	mu sync.Mutex
+	inside
 	listeners []*listener
 	closed    bool
-	cells     []*namespace
-	layout    layout
+}
+
+// inside is what there is in the pod's namespaces.
+type inside struct {
+	config Config
+	uplink uplink
+	cells  []*namespace
+	layout layout
 	// wired are the wires that are known to be as the layout has them, by port.
 	wired map[string]wire
 	// out are the containers that are not ready.
@@ -110,7 +114,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 }
 
 func newSandbox(c Config) *Sandbox {
-	s := &Sandbox{config: c, wired: map[string]wire{}, out: map[string]bool{}}
+	s := &Sandbox{inside: inside{config: c, wired: map[string]wire{}, out: map[string]bool{}}}
 	for _, container := range c.Out {
 		s.out[container] = true
 	}
@@ -274,7 +278,7 @@ func (s *Sandbox) closeListeners() error {
 	return errors.Join(errs...)
 }
 
-func (s *Sandbox) closeCells() error {
+func (s *inside) closeCells() error {
 	var errs []error
 	for _, ns := range s.cells {
 		errs = append(errs, ns.file.Close())

@@ -55,7 +55,7 @@ func TestPodReachesOutMasqueraded(t *testing.T) {
 	host(t)
 	machine, host4, _, its4 := outside(t)
 	s := start(t, "out")
-	other := &Sandbox{cells: []*namespace{machine}}
+	other := only(machine)
 	echoTCP(t, other, 7000)
 	wantAnswer(t, s.cells[0], its4.String(), 7000, fmt.Sprintf("7000 saw %s\nhello", host4))
 	wantAnswer(t, s.cells[0], "2001:db8::2", 7000, "7000 saw 2001:db8::1\nhello")
