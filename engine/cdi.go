@@ -3,9 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/pcompose/pcompose/pod"
 	"go.podman.io/common/pkg/config"
 	"tags.cncf.io/container-device-interface/pkg/cdi"
 )
@@ -24,6 +26,25 @@ func injectCDI(spec *specs.Spec, names []string) error {
 			return noDevice(missing, dirs, cache)
 		}
 		return fmt.Errorf("cannot add CDI devices %s: %w", strings.Join(names, ", "), err)
+	}
+	return nil
+}
+
+// lacking is what the machine lacks to make a container: the OCI runtime it names, or a CDI device.
+func lacking(c pod.Container) error {
+	if _, _, err := runtimeOf(c); err != nil {
+		return err
+	}
+	if len(c.Isolation.CDI) == 0 {
+		return nil
+	}
+	cache, dirs, err := openCDI()
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(slices.Clone(c.Isolation.CDI), func(name string) bool { return cache.GetDevice(name) != nil })
+	if len(missing) > 0 {
+		return noDevice(missing, dirs, cache)
 	}
 	return nil
 }

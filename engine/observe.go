@@ -38,6 +38,14 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	} else if _, _, err := e.runtime(); err != nil {
 		status.NoRuntime = err.Error()
 	}
+	for _, c := range want.Containers {
+		if err := lacking(c); err != nil {
+			if status.Lacking == nil {
+				status.Lacking = map[string]string{}
+			}
+			status.Lacking[c.Name] = err.Error()
+		}
+	}
 	if err := look.images(want); err != nil {
 		return status, err
 	}

@@ -21,6 +21,17 @@ func (ch *choice) unknownServices() error {
 	return errors.Join(errs...)
 }
 
+// lacking refuses containers that the machine cannot make, before anything is done for the others.
+func lacking(ch *choice) error {
+	var errs []error
+	for _, name := range ch.names {
+		if why := ch.observed.Lacking[name]; why != "" && ch.fates[name].created() {
+			errs = append(errs, fmt.Errorf("cannot create container %q: %s", name, why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // cannotStart refuses to begin what this machine cannot carry out.
 func (ch *choice) cannotStart() error {
 	if ch.observed.NoRuntime == "" || ch.observed.Up || ch.opt.CreateOnly {

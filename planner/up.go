@@ -60,7 +60,7 @@ func (u *up) make() (*Plan, error) {
 		return nil, err
 	}
 	u.chooseFates()
-	if err := u.pullImages(); err != nil {
+	if err := errors.Join(lacking(u.choice), u.pullImages()); err != nil {
 		return nil, err
 	}
 	u.createVolumes()

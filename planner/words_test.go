@@ -29,3 +29,18 @@ func TestPartChanged(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestLacking: what the machine lacks is said before any step, and only where the container would be made.
+func TestLacking(t *testing.T) {
+	c := pod.Container{Name: "p-a-1", Service: "a", Image: "i"}
+	desired := pod.Spec{Name: "p", Containers: []pod.Container{c}}
+	observed := pod.Status{Name: "p", Lacking: map[string]string{"p-a-1": "no CDI device v/c=x"}}
+	_, err := Up(desired, observed, UpOptions{})
+	if err == nil || err.Error() != `cannot create container "p-a-1": no CDI device v/c=x` {
+		t.Error(err)
+	}
+	observed.Containers = []pod.ContainerStatus{{Container: c, Run: pod.Run{State: pod.StateRunning}}}
+	if _, err := Up(desired, observed, UpOptions{}); err != nil {
+		t.Error(err)
+	}
+}

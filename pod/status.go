@@ -16,6 +16,8 @@ type Status struct {
 	Supervisor int `json:",omitempty"`
 	// NoRuntime is why no container could be started on this machine; "" when one could.
 	NoRuntime string `json:",omitempty"`
+	// Lacking says of containers that are wanted, by name, what the machine lacks to make them.
+	Lacking map[string]string `json:",omitempty"`
 	// Containers are sorted by name.
 	Containers []ContainerStatus `json:",omitempty"`
 	// Ports are the published ports as they are bound, host ports chosen by the kernel filled in.

@@ -48,14 +48,12 @@ func kernelMounts(in *Input) []specs.Mount {
 	return ipcMounts(in, mounts)
 }
 
-// ipcMounts have /dev/shm and /dev/mqueue of the IPC namespace: of the host they are its own.
+// ipcMounts have the /dev/shm that goes with the IPC namespace. /dev/mqueue is the namespace's by itself (mq_overview(7)).
 func ipcMounts(in *Input, mounts []specs.Mount) []specs.Mount {
 	ipc := in.Container.Isolation.IPC
 	bind := []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"}
 	for i, m := range mounts {
 		switch {
-		case m.Destination == "/dev/mqueue" && ipc == pod.NamespaceHost:
-			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
 		case m.Destination != "/dev/shm":
 		case ipc == pod.NamespaceHost:
 			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
