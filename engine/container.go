@@ -82,7 +82,11 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	if err := makeMounted(roots, p.name, r); err != nil {
 		return err
 	}
-	return p.bundle(r).make(ctx, config, report)
+	if err := p.bundle(r).make(ctx, config, report); err != nil {
+		return err
+	}
+	note(p, r, "create")
+	return nil
 }
 
 // labelOpts are the SELinux options of a container's root; a privileged one is not confined.

@@ -36,7 +36,7 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 			return err
 		}
 	}
-	return p.edit(func(s *state.Project) {
+	err = p.edit(func(s *state.Project) {
 		delete(s.Containers, a.Name)
 		if !a.Volumes && len(r.Anonymous) > 0 {
 			if s.Kept == nil {
@@ -45,6 +45,10 @@ func (p *Project) removeContainer(ctx context.Context, a planner.RemoveContainer
 			s.Kept[a.Name] = r.Anonymous
 		}
 	})
+	if err == nil {
+		note(p, r, "destroy")
+	}
+	return err
 }
 
 // removeAnonymous removes the anonymous volumes that a container has, and no other.

@@ -34,6 +34,7 @@ var layout = map[string][]string{
 
 	"pod":                     {},
 	"pod/control":             {"pod", "pod/lifecycle"},
+	"pod/events":              {},
 	"pod/keeper":              {},
 	"pod/lifecycle":           {"pod"},
 	"pod/logs":                {},
@@ -41,11 +42,11 @@ var layout = map[string][]string{
 	"pod/runtime/runtimetest": {"pod/runtime"},
 	"pod/resolver":            {},
 	"pod/sandbox":             {"pod"},
-	"pod/supervisor":          {"pod", "pod/control", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox"},
+	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
-		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/rootfs", "engine/secret", "engine/state", "engine/volume",
-		"planner", "pod", "pod/control", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox",
+		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/volume",
+		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox",
 	},
 	"engine/archive": {},
 	"engine/execute": {"planner"},
@@ -54,12 +55,13 @@ var layout = map[string][]string{
 	"engine/rootfs":  {},
 	"engine/secret":  {"pod"},
 	"engine/state":   {"pod"},
+	"engine/usage":   {},
 	"engine/volume":  {"pod"},
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "pod/supervisor"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "engine", "engine/execute", "engine/image",
-		"engine/volume", "planner", "planner/desired", "pod", "pod/logs",
+		"engine/usage", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},
 }

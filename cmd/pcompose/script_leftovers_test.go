@@ -121,9 +121,11 @@ func (s *suite) checkStore(t *testing.T) {
 	}
 }
 
-// isLock says whether a path is of the locks that all projects share: removing one would let two hold it at once.
+// isLock says whether a path is of what outlives a pod until the next boot: the locks that all projects share, since
+// removing one would let two hold it at once, and the bounded files of events, which tell how the pod ended.
 func isLock(path string) bool {
-	return strings.HasSuffix(path, "/addresses.lock") || strings.HasSuffix(path, "/locks") || strings.Contains(path, "/locks/")
+	return strings.HasSuffix(path, "/addresses.lock") || strings.HasSuffix(path, "/locks") || strings.Contains(path, "/locks/") ||
+		strings.HasSuffix(path, "/.events") || strings.Contains(path, "/.events/")
 }
 
 // files lists everything below dir that is no directory.

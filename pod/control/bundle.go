@@ -25,6 +25,8 @@ type Pod struct {
 	LockFile string
 	// Cgroup is the parent of the containers' cgroups.
 	Cgroup string
+	// Events is the file of what happens to containers; "" keeps none.
+	Events string `json:",omitempty"`
 }
 
 // Bundle is what a supervisor must know of a container beside its runtime-spec: bundle.json next to config.json.

@@ -61,10 +61,12 @@ func (s *Supervisor) find(id string) (*container, error) {
 // happen takes an event through the container's life: state, effects, whoever waits for it.
 func (s *Supervisor) happen(ctx context.Context, c *container, e lifecycle.Event) {
 	state, effects := lifecycle.Next(c.bundle.Container, c.run.State, e)
+	before := c.run.State
 	c.run.State = state
 	if err := control.WriteRun(c.dir, c.run); err != nil {
 		s.warn("%v", err)
 	}
+	s.journal.changes(c.bundle, before, state)
 	for _, effect := range effects {
 		s.carryOut(ctx, c, effect)
 	}
@@ -92,7 +94,9 @@ func (s *Supervisor) carryOut(ctx context.Context, c *container, e lifecycle.Eff
 	case lifecycle.Signal:
 		if err := c.signal(e.Name); err != nil {
 			s.warn("%v", err)
+			break
 		}
+		s.journal.killing(c.bundle, e.Name)
 	case lifecycle.Arm:
 		c.disarm(e.Timer)
 		var t *time.Timer

@@ -16,7 +16,7 @@ import (
 // exec runs a further process in a container, its output straight to the client's files: the supervisor does
 // not stand between them. Of a terminal the client gets the master.
 func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
-	p, err := s.beginExec(ctx, req, files)
+	p, noted, err := s.beginExec(ctx, req, files)
 	if err != nil {
 		_ = conn.Send(control.Reply{Error: plain(err)}) // a client that has gone does not want it
 		return
@@ -33,6 +33,7 @@ func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec,
 		f.Close()
 	}
 	code, err := p.Wait()
+	noted.ended(code)
 	reply := control.Reply{ExitCode: code, Exited: true}
 	if err != nil {
 		reply.Error = plain(err)
@@ -40,34 +41,41 @@ func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec,
 	_ = conn.Send(reply) // as above
 }
 
-func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, error) {
+func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.File) (*runtime.Process, execution, error) {
 	var running, paused bool
 	var name string
 	var rt runtime.Runtime
+	var b control.Bundle
 	var err error
 	doErr := s.do(ctx, func() {
 		var c *container
 		if c, err = s.find(req.ID); err == nil {
+			b = c.bundle
 			paused = c.run.Pausing || c.run.Run.State == pod.StatePaused
 			running, name = c.run.Run.State.Alive() && c.run.Run.PID != 0 && !c.ending, c.bundle.Container.Name
 			rt = runtimeOf(s.Supervisor, c.bundle)
 		}
 	})
 	if err = errors.Join(doErr, err); err != nil {
-		return nil, err
+		return nil, execution{}, err
 	}
 	if running && paused {
-		return nil, fmt.Errorf("cannot run a command in container %q: it is paused: `pcompose unpause` lets it go on", name)
+		return nil, execution{}, fmt.Errorf("cannot run a command in container %q: it is paused: `pcompose unpause` lets it go on", name)
 	}
 	if !running {
-		return nil, fmt.Errorf("cannot run a command in container %q: it is not running", name)
+		return nil, execution{}, fmt.Errorf("cannot run a command in container %q: it is not running", name)
 	}
 	o := runtime.ExecOptions{ID: req.ID, Process: &specs.Process{}}
 	if err := json.Unmarshal(req.Process, o.Process); err != nil {
-		return nil, fmt.Errorf("cannot read the process to run: %w", err)
+		return nil, execution{}, fmt.Errorf("cannot read the process to run: %w", err)
 	}
 	if len(files) == 3 {
 		o.Stdin, o.Stdout, o.Stderr = files[0], files[1], files[2]
 	}
-	return rt.Exec(ctx, o)
+	noted := s.journal.executing(b, o.Process.Args)
+	p, err := rt.Exec(ctx, o)
+	if err != nil {
+		noted.ended(commandCode(err))
+	}
+	return p, noted, err
 }

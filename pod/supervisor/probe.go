@@ -31,8 +31,10 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
+		noted := s.journal.executing(b, b.Probe.Args)
 		p.ExitCode, p.Output = runProbe(probing, runtimeOf(s, b), b)
 		p.Took = time.Since(p.At)
+		noted.ended(p.ExitCode)
 		if probing.Err() == context.DeadlineExceeded {
 			p.ExitCode, p.Output = -1, fmt.Sprintf("health check took longer than %s\n", timeout)+p.Output
 		}

@@ -298,6 +298,7 @@ func (s *server) kill(ctx context.Context, c *container, name string) error {
 	if err := c.signal(name); err != nil {
 		return err
 	}
+	s.journal.killing(c.bundle, name)
 	if sent == unix.SIGKILL || sent == stop {
 		s.happen(ctx, c, lifecycle.Killed{})
 	}

@@ -30,6 +30,7 @@ type Supervisor struct {
 	keeper  *keeper.Client
 	runtime runtime.Runtime
 	network *network
+	journal journal
 
 	// mail is what the loop runs; the fields below are the loop's alone.
 	mail       chan func()
@@ -67,7 +68,7 @@ func open(dir string) (*Supervisor, error) {
 		return nil, err
 	}
 	return &Supervisor{
-		dir: dir, keeper: k, runtime: rt, network: &network{dir: dir, pod: p, keeper: k},
+		dir: dir, keeper: k, runtime: rt, network: &network{dir: dir, pod: p, keeper: k}, journal: journal{p.Events},
 		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
 		strays: map[int]keeper.Exit{}, forgotten: map[string]bool{},
 	}, nil
