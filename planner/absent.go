@@ -63,23 +63,7 @@ func (ch *choice) absent() error {
 		}
 	}
 	for _, name := range ch.names {
-		c := ch.fates[name].want
-		for _, v := range ch.desired.Volumes {
-			if v.External && mountsVolume(c.Mounts, v.Name) && !slices.Contains(ch.observed.Volumes, v.Name) {
-				add(c, AbsentVolume, v.Name)
-			}
-		}
-		for _, f := range c.Files {
-			if _, there := ch.observed.Secrets[f.External]; f.External != "" && !there {
-				add(c, AbsentSecret, f.External)
-			}
-		}
-		for _, from := range c.VolumesFrom {
-			_, there := ch.observed.Container(from.Container)
-			if !there && ch.fates[from.Container] == nil && !slices.Contains(ch.observed.Foreign, from.Container) {
-				add(c, AbsentContainer, from.Container)
-			}
-		}
+		ch.absentOf(ch.fates[name].want, add)
 	}
 	for _, v := range ch.desired.Volumes {
 		if ch.opt.AllVolumes && v.External && !slices.Contains(ch.observed.Volumes, v.Name) {
@@ -87,4 +71,24 @@ func (ch *choice) absent() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// absentOf finds what one container lacks.
+func (ch *choice) absentOf(c pod.Container, add func(c pod.Container, kind AbsentKind, name string)) {
+	for _, v := range ch.desired.Volumes {
+		if v.External && mountsVolume(c.Mounts, v.Name) && !slices.Contains(ch.observed.Volumes, v.Name) {
+			add(c, AbsentVolume, v.Name)
+		}
+	}
+	for _, f := range c.Files {
+		if _, there := ch.observed.Secrets[f.External]; f.External != "" && !there {
+			add(c, AbsentSecret, f.External)
+		}
+	}
+	for _, from := range c.VolumesFrom {
+		_, there := ch.observed.Container(from.Container)
+		if !there && ch.fates[from.Container] == nil && !slices.Contains(ch.observed.Foreign, from.Container) {
+			add(c, AbsentContainer, from.Container)
+		}
+	}
 }

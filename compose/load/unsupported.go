@@ -95,6 +95,11 @@ func (u *unsupported) keys() {
 				continue
 			}
 		}
+		if strings.HasPrefix(keys[len(keys)-1], "x-podman") { // podman-compose's: they were written to have an effect
+			last = path
+			u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: u.notYet(keys)})
+			continue
+		}
 		if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "x-") }) || u.knows(keys) {
 			continue
 		}

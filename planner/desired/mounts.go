@@ -74,8 +74,7 @@ func volumesFrom(t *translation, s types.ServiceConfig) []pod.VolumesFrom {
 		name, isContainer := strings.CutPrefix(text, types.ContainerPrefix)
 		name, mode, _ := strings.Cut(name, ":")
 		if !isContainer {
-			on := t.project.Model.Services[name]
-			name = cmp.Or(on.ContainerName, strings.Join([]string{t.project.Name, name, "1"}, t.opts.separator()))
+			name = containerName(t, t.project.Model.Services[name], 1)
 		}
 		out = append(out, pod.VolumesFrom{Container: name, ReadOnly: mode == "ro"})
 	}
