@@ -145,6 +145,9 @@ func (b *builder) mount(m Mount) (specs.Mount, error) {
 	if m.Type == pod.MountImage {
 		m.ReadOnly = true
 	}
+	if m.SELinux != "" && b.in.Host.SELinux {
+		b.warn("the option %s of the mount at %s is not applied: containers are not labelled yet", m.SELinux, m.Target)
+	}
 	options, err := b.bindOptions(m.Mount)
 	return specs.Mount{Destination: at, Type: "bind", Source: m.HostPath, Options: options}, err
 }

@@ -167,6 +167,19 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestSELinux: a label that is asked for and not given is said, where the kernel has labels.
+func TestSELinux(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		in := web()
+		in.Host.SELinux = has
+		in.Mounts = []Mount{{Mount: pod.Mount{Type: pod.MountBind, Target: "/x", SELinux: "Z"}, HostPath: "/y"}}
+		_, warnings, err := Spec(in)
+		if err != nil || (len(warnings) == 1) != has {
+			t.Errorf("SELinux %t: %q, %v", has, warnings, err)
+		}
+	}
+}
+
 func TestCapabilities(t *testing.T) {
 	for _, c := range []struct {
 		add, drop []string
