@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -48,18 +49,25 @@ var errDown = errors.New("the pod is not running")
 // ask sends the supervisor a request and waits for its first reply. A supervisor that dies before it replies is
 // started anew by the keeper and is asked again: every request but Exec may be repeated.
 func (c client) ask(ctx context.Context, req control.Request) (control.Reply, error) {
-	var reply control.Reply
-	var err error
+	reply, files, err := c.askFiles(ctx, req)
+	for _, f := range files {
+		f.Close()
+	}
+	return reply, err
+}
+
+// askFiles is ask for a reply that brings files, which the caller closes.
+func (c client) askFiles(ctx context.Context, req control.Request) (reply control.Reply, files []*os.File, err error) {
 	// A supervisor that cannot live would be asked for ever.
 	for range 20 {
 		if !c.up() {
-			return reply, errDown
+			return reply, nil, errDown
 		}
 		var conn *control.Conn
 		if conn, err = control.Dial(ctx, c.dir); err != nil {
-			return reply, err
+			return reply, nil, err
 		}
-		err = exchange(ctx, conn, req, &reply)
+		files, err = exchange(ctx, conn, req, &reply)
 		conn.Close()
 		if !lost(err) {
 			break
@@ -67,23 +75,22 @@ func (c client) ask(ctx context.Context, req control.Request) (control.Reply, er
 	}
 	switch {
 	case ctx.Err() != nil:
-		return reply, context.Cause(ctx)
+		return reply, files, context.Cause(ctx)
 	case err != nil:
-		return reply, fmt.Errorf("cannot ask the supervisor of %q: %w", c.name, err)
+		return reply, files, fmt.Errorf("cannot ask the supervisor of %q: %w", c.name, err)
 	case reply.Error != "":
-		return reply, errors.New(reply.Error)
+		return reply, files, errors.New(reply.Error)
 	}
-	return reply, nil
+	return reply, files, nil
 }
 
-func exchange(ctx context.Context, c *control.Conn, req control.Request, reply *control.Reply) error {
+func exchange(ctx context.Context, c *control.Conn, req control.Request, reply *control.Reply) ([]*os.File, error) {
 	stop := c.CloseOn(ctx)
 	defer stop()
 	if err := c.Send(req); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := c.Receive(reply)
-	return err
+	return c.Receive(reply)
 }
 
 // lost says whether the other end went away in the middle.

@@ -5,19 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/pcompose/pcompose/engine/ocispec"
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/pod/control"
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -81,16 +77,16 @@ func followExec(conn *control.Conn, opt ExecOptions) (int, error) {
 	if err != nil || opt.Detach {
 		return 0, err
 	}
-	var screen *terminal
+	var shown *screen
 	if len(console) == 1 {
-		if screen, err = openTerminal(console[0], opt); err != nil {
+		if shown, err = openScreen(console[0], opt); err != nil {
 			return 0, err
 		}
 	}
 	var ended control.Reply
 	_, err = conn.Receive(&ended)
-	if screen != nil {
-		screen.close()
+	if shown != nil {
+		shown.close()
 	}
 	switch {
 	case lost(err):
@@ -163,58 +159,4 @@ func execProcess(of *bundle, opt ExecOptions) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(process)
-}
-
-// terminal joins this process's terminal to a container's.
-type terminal struct {
-	master  *os.File
-	restore func()
-	resized chan os.Signal
-	// printed is closed when everything that the container wrote is on the screen.
-	printed chan struct{}
-}
-
-func openTerminal(master *os.File, opt ExecOptions) (*terminal, error) {
-	t := &terminal{master: master, restore: func() {}, resized: make(chan os.Signal, 1), printed: make(chan struct{})}
-	if opt.Stdin != nil && term.IsTerminal(int(opt.Stdin.Fd())) {
-		fd := int(opt.Stdin.Fd())
-		old, err := term.MakeRaw(fd)
-		if err != nil {
-			return nil, fmt.Errorf("cannot set the terminal to raw mode: %w", err)
-		}
-		t.restore = func() { _ = term.Restore(fd, old) } // fails where the terminal has gone
-		signal.Notify(t.resized, syscall.SIGWINCH)
-		t.resize(fd)
-		go func() {
-			for range t.resized {
-				t.resize(fd)
-			}
-		}()
-	}
-	if opt.Stdin != nil {
-		// Ends with the process: a read of a terminal cannot be taken back.
-		go func() { _, _ = io.Copy(master, opt.Stdin) }()
-	}
-	go func() {
-		defer close(t.printed)
-		if opt.Stdout != nil {
-			_, _ = io.Copy(opt.Stdout, master) // EIO is its end: the last process has closed the other side (pty(7))
-		}
-	}()
-	return t, nil
-}
-
-// resize gives the container's terminal the size of ours.
-func (t *terminal) resize(fd int) {
-	if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
-		_ = unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, size) // the command may have ended
-	}
-}
-
-func (t *terminal) close() {
-	<-t.printed
-	signal.Stop(t.resized)
-	close(t.resized)
-	t.master.Close()
-	t.restore()
 }

@@ -144,13 +144,14 @@ func builtFor(project, image string) bool {
 }
 
 // Stop plans the stop of the named services' containers (nil: all), dependents first. Their ports are free
-// afterwards.
+// afterwards. One-off containers go on: they end with whoever runs them.
 func Stop(observed pod.Status, services []string, grace *time.Duration) *Plan {
 	plan := &Plan{Project: observed.Name}
 	end := &teardown{plan: plan, observed: observed, grace: grace, why: "asked to stop", stopped: map[string]int{}}
-	stops := end.stop(named(services))
+	chosen := func(c pod.ContainerStatus) bool { return !c.OneOff && named(services)(c) }
+	stops := end.stop(chosen)
 	if len(stops) > 0 {
-		rest := slices.DeleteFunc(slices.Clone(observed.Containers), named(services))
+		rest := slices.DeleteFunc(slices.Clone(observed.Containers), chosen)
 		end.publishRest(rest, stops)
 	}
 	return plan

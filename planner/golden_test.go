@@ -105,6 +105,11 @@ func runCommand(in map[string]string) (*planner.Plan, error) {
 		return planner.Restart(have, services, !o.up.OnlyNamed, o.up.Grace)
 	case "kill":
 		return planner.Kill(have, services, "SIGUSR1"), nil
+	case "run":
+		c := oneOff(services)
+		return planner.Run(want, c, have, planner.RunOptions{NoDeps: o.up.OnlyNamed, RemoveOrphans: o.up.RemoveOrphans})
+	case "remove-one-off":
+		return planner.RemoveOneOff(have, "shop-"+services[0]), nil
 	case "pause":
 		return planner.Pause(have, services), nil
 	case "unpause":
@@ -113,6 +118,17 @@ func runCommand(in map[string]string) (*planner.Plan, error) {
 		return planner.Remove(have, services, o.stop, o.down.Volumes), nil
 	}
 	return nil, fmt.Errorf("no such command: %s", words[0])
+}
+
+// oneOff is the container of run: its service, and what differs from a replica of it.
+func oneOff(words []string) pod.Container {
+	c := replica(words[0], 1)
+	c.Name, c.OneOff = "shop-"+words[0]+"-run-1", true
+	for _, w := range words[1:] {
+		key, value, _ := strings.Cut(w, "=")
+		set(&c, key, value)
+	}
+	return c
 }
 
 type commandOptions struct {

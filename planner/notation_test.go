@@ -295,6 +295,8 @@ func set(c *pod.Container, key, value string) {
 		c.PreStop = hooks(list)
 	case "oneoff":
 		c.OneOff = true
+	case "autoremove":
+		c.AutoRemove = true
 	default:
 		panic("no such key: " + key)
 	}

@@ -69,6 +69,7 @@ func (u *up) make() (*Plan, error) {
 	u.stopReplaced()
 	u.removeOrphans()
 	u.recreateVolumes()
+	removeEnded(u)
 	u.createContainers()
 	u.updateContainers()
 	if !u.opt.CreateOnly {

@@ -11,6 +11,8 @@ type Container struct {
 	Replica int
 	// OneOff marks a container made by `run`, which no `up` starts, stops or replaces.
 	OneOff bool `json:",omitempty"`
+	// AutoRemove marks a one-off container that nobody waits for and that goes, once it has ended, with the next `up` or `run`.
+	AutoRemove bool `json:",omitempty"`
 	// Cell names the network namespace it lives in.
 	Cell string
 
@@ -31,6 +33,8 @@ type Container struct {
 	WorkingDir string   `json:",omitempty"`
 	TTY        bool     `json:",omitempty"`
 	Stdin      bool     `json:",omitempty"`
+	// StdinOnce makes stdin end with the caller that attaches first; without it, it stays open as long as the container runs.
+	StdinOnce bool `json:",omitempty"`
 	// Init asks for an init process that reaps zombies and forwards signals.
 	Init bool `json:",omitempty"`
 
@@ -96,6 +100,12 @@ type Hook struct {
 	WorkingDir string            `json:",omitempty"`
 	Privileged bool              `json:",omitempty"`
 }
+
+// LabelSlug is the label that tells a one-off container from all others, as docker compose has it.
+const LabelSlug = "com.docker.compose.slug"
+
+// Slug tells a one-off container from all others; "" for the containers of services.
+func (c Container) Slug() string { return c.Labels[LabelSlug] }
 
 // PullPolicy says when an image is pulled.
 type PullPolicy string

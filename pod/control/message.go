@@ -23,6 +23,10 @@ type Request struct {
 	// Pause and Unpause are answered when the container's processes are frozen or go on.
 	Pause   *Pause   `json:",omitempty"`
 	Unpause *Unpause `json:",omitempty"`
+	// Attach is answered with a file to write a running container's input to: the write end of its stdin, or its
+	// terminal's master. With no file where it has neither. CloseInput closes a stdin that belongs to one caller.
+	Attach     *Attach     `json:",omitempty"`
+	CloseInput *CloseInput `json:",omitempty"`
 	// Wait is answered when the condition is reached, or cannot be any more.
 	Wait *Wait `json:",omitempty"`
 	// Forget makes the supervisor end a container and forget it; it is answered when nothing of its runtime state
@@ -57,10 +61,19 @@ type Pause struct{ ID string }
 // Unpause is described with Pause.
 type Unpause struct{ ID string }
 
+// Attach asks for a container's input. Of a stdin that belongs to one caller (pod.Container.StdinOnce) the supervisor
+// lets go then, so that it ends with that caller.
+type Attach struct{ ID string }
+
+// CloseInput closes what the supervisor may still hold of a stdin that belongs to one caller. Idempotent.
+type CloseInput struct{ ID string }
+
 // Wait waits for a condition; Until "" is the end of the process, whatever its exit code.
 type Wait struct {
 	ID    string
 	Until pod.Until
+	// Began, where not zero, ends the wait with the run that began then, though a restart follows.
+	Began time.Time `json:",omitzero"`
 }
 
 // Forget forgets a container.

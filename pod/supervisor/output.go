@@ -59,6 +59,7 @@ func newOutput(k *keeper.Client, b control.Bundle) (o *output, err error) {
 		if o.stdin, o.input, err = os.Pipe(); err != nil {
 			return o, err
 		}
+		return o, o.stdin.Chown(b.UID, b.GID)
 	}
 	return o, nil
 }
@@ -140,6 +141,15 @@ func (o *output) close(k *keeper.Client) {
 	for _, key := range []string{outKey(o.id), errKey(o.id), inKey(o.id)} {
 		_ = k.Drop(key) // fails only where the keeper has gone, and the files with it
 	}
+}
+
+// closeInput lets go of stdin, so that it ends with whoever has the last copy of it.
+func (o *output) closeInput(k interface{ Drop(key string) error }) {
+	if o.input != nil {
+		o.input.Close()
+		o.input = nil
+	}
+	_ = k.Drop(inKey(o.id)) // as in close
 }
 
 // discard lets go without storing: what is in the pipes is the runtime's own message, which comes as an error.

@@ -62,6 +62,10 @@ func (s *server) answer(ctx context.Context, conn *control.Conn, req control.Req
 		s.watch(ctx, conn)
 		return nil
 	}
+	if req.Attach != nil {
+		s.attach(ctx, conn, req.Attach.ID)
+		return nil
+	}
 	reply, err := s.reply(ctx, req)
 	if errors.Is(err, errShutdown) {
 		return err // the connection's end says it better: whoever asks again learns that the pod is down
@@ -90,6 +94,8 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		return s.pause(ctx, req.Pause.ID)
 	case req.Unpause != nil:
 		return s.unpause(ctx, req.Unpause.ID)
+	case req.CloseInput != nil:
+		return control.Reply{}, s.closeInput(ctx, req.CloseInput.ID)
 	case req.Wait != nil:
 		return s.wait(ctx, *req.Wait)
 	case req.Update != nil:
@@ -185,6 +191,9 @@ func (s *server) startAndWait(ctx context.Context, id string) (control.Reply, er
 
 func (s *server) wait(ctx context.Context, w control.Wait) (control.Reply, error) {
 	return s.inContainer(ctx, w.ID, nil, func(c *container) (bool, error) {
+		if run := c.run.Run; !w.Began.IsZero() && (!run.StartedAt.Equal(w.Began) || run.State == pod.StateRestarting) {
+			return true, nil
+		}
 		if w.Until == "" {
 			return !c.run.Launching && !c.run.Run.State.Alive() && c.run.Run.State != pod.StateCreated, nil
 		}

@@ -242,7 +242,7 @@ func TestRun(t *testing.T) {
 		{"ps", []string{"COMPOSE_PROGRESS=fancy"}, 1, "--progress is one of"},
 		{"ps", []string{"COMPOSE_PARALLEL_LIMIT=many"}, 1, "not a number"},
 		{"exec web", nil, 1, "exec needs a service and a command"},
-		{"run --rm app sh", nil, 1, "pcompose has no `run` yet"},
+		{"watch app", nil, 1, "pcompose has no `watch` yet"},
 		{"ls foo", nil, 1, `pcompose ls takes no arguments, such as "foo"`},
 		{"image tag busybox", nil, 1, "pcompose image tag needs IMAGE and NAME: see"},
 		{"image tag a b c", nil, 1, `takes IMAGE and NAME, and not "c"`},

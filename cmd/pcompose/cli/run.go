@@ -18,8 +18,8 @@ type change struct {
 	name string
 	// want is what the pod should be, for what is looked at; nil for what it is remembered to be.
 	want *pod.Spec
-	// remember keeps want as what the pod is told to be, before anything is done.
-	remember bool
+	// remember is what the pod is told to be, kept before anything is done; nil keeps what it was told.
+	remember *pod.Spec
 	// show is the display of its progress; nil is the user's choice, which may redraw.
 	show func(*planner.Plan) ui.Progress
 	// around wraps who does its steps; nil leaves them alone.
@@ -74,8 +74,8 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		env.ui.Warn(note)
 	}
 	// A plan with nothing to do still remembers another folder or other files.
-	if c.remember && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, c.want)) {
-		if err := project.Remember(*c.want); err != nil {
+	if c.remember != nil && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, c.remember)) {
+		if err := project.Remember(*c.remember); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +84,7 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		doer = c.around(doer)
 	}
 	err = r.execute(ctx, doer, plan, c.show)
-	if err != nil && c.remember {
+	if err != nil && c.remember != nil {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
 	return plan, r.postMortem(ctx, c, plan, err)

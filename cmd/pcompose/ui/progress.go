@@ -61,6 +61,9 @@ func (u *UI) Steps(plan *planner.Plan) Progress {
 	return &plainProgress{u, replaced(plan), map[string]bool{}, map[string]bool{}}
 }
 
+// Hidden is Progress that shows warnings only: for what goes without saying.
+func Hidden(u *UI) Progress { return &quiet{u} }
+
 // quiet shows warnings only.
 type quiet struct{ ui *UI }
 
