@@ -16,12 +16,12 @@ export GOLANGCI_LINT := v2.15.0
 CACHE    := $(or $(PCOMPOSE_LAB_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/pcompose-lab),/var/cache/pcompose-lab)
 LINT_DIR := $(CACHE)/golangci-lint-$(GOLANGCI_LINT)
 # testdata is no part of ./..., but is code all the same.
-ALL := ./... ./testdata/bench ./testdata/lab ./testdata/report
+ALL := ./... ./testdata/bench ./testdata/lab ./testdata/man ./testdata/report
 # What a test run leaves for its own end: before, skips.
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
 
-.PHONY: help build test unit e2e golden lint fmt bench demo example install tools
+.PHONY: help build test unit e2e golden lint fmt man bench demo example install tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: ## check style and the project's bars
 
 fmt: ## format Go files
 	gofmt -l -w cmd compose engine examples planner pod testdata
+
+man: ## write the manual pages to bin/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run ./testdata/man bin/man "$(VERSION)"
 
 bench: build tools ## measure against docker compose, podman-compose and the bare runtime
 	bin/lab run -- go run ./testdata/bench -pcompose bin/pcompose $(BENCH)

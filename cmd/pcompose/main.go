@@ -45,5 +45,5 @@ func run() int {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Signals: signals, Default: func() { signal.Reset(syscall.SIGINT, syscall.SIGTERM) },
 	}
-	return cli.Run(context.Background(), os.Args[1:], streams, os.Environ(), cli.Build{Version: version, Commit: commit, Date: date})
+	return cli.Run(context.Background(), os.Args, streams, os.Environ(), cli.Build{Version: version, Commit: commit, Date: date})
 }

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
@@ -81,8 +82,8 @@ type interrupted struct{ signal syscall.Signal }
 
 func (i interrupted) Error() string { return i.signal.String() }
 
-// Run runs a command line without the program's name and returns the process's exit code. It prints a failure.
-func Run(ctx context.Context, args []string, streams Streams, environ []string, build Build) int {
+// Run runs a command line, the program's name first, and returns the process's exit code. It prints a failure.
+func Run(ctx context.Context, argv []string, streams Streams, environ []string, build Build) int {
 	env := &Env{streams: streams, build: build, vars: map[string]string{}, now: time.Now}
 	for _, v := range environ {
 		key, value, _ := strings.Cut(v, "=")
@@ -92,7 +93,10 @@ func Run(ctx context.Context, args []string, streams Streams, environ []string, 
 	dir, err := os.Getwd()
 	if err == nil {
 		env.dir = dir
+		env.streams.Signals = env.pluginSignals(ctx, streams.Signals)
+		name, args := program(argv)
 		root := newRoot(env)
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 		root.SetArgs(args)
 		root.SetOut(streams.Out)
 		root.SetErr(streams.Err)

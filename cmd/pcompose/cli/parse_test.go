@@ -254,7 +254,7 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code := Run(t.Context(), line(tt.args), Streams{In: os.Stdin, Out: out, Err: out}, tt.vars, Build{Version: "v1.2.3"})
+		code := Run(t.Context(), append([]string{"pcompose"}, line(tt.args)...), Streams{In: os.Stdin, Out: out, Err: out}, tt.vars, Build{Version: "v1.2.3"})
 		got, err := os.ReadFile(dir + "/out")
 		if err != nil {
 			t.Fatal(err)

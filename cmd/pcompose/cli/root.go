@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +25,13 @@ type global struct {
 	dryRun, strict            bool
 	allResources, compatible  bool
 	root, runRoot, runtime    string
+}
+
+// CommandLine is the command line for those who write about it: its commands, flags and help. It must not be run.
+func CommandLine() *cobra.Command {
+	root := newRoot(&Env{vars: map[string]string{}, now: time.Now})
+	root.DisableAutoGenTag = true
+	return root
 }
 
 // newRoot is the command line as a whole.
@@ -56,6 +64,8 @@ func newRoot(env *Env) *cobra.Command {
 		newPort(env, runPort), newLs(env, runLs), newConfig(env, runConfig), newPull(env, runPull), newImages(env, runImages),
 		newVersion(env, runVersion), newCp(env, runCp), newExport(env, runExport), newEvents(env, runEvents), newStats(env, runStats), newPod(env), newVolume(env), newVolumes(env, runVolumes), newImage(env),
 	)
+	root.AddCommand(newPluginMetadata(env))
+	env.complete(root)
 	return root
 }
 
