@@ -16,7 +16,6 @@ type planOptions struct {
 func newPlan(env *Env, run action[planOptions]) *cobra.Command {
 	opt := &planOptions{}
 	cmd := command(env, "plan [OPTIONS] [SERVICE...]", "Show what up would do, and why", &opt.services, bind(env, opt, run))
-	cmd.Long = "Show the steps that up would carry out, each with its reason. Nothing is changed.\n\nThe exit code is 0 where there is nothing to do, 2 where there are changes, 1 on an error."
 	f := cmd.Flags()
 	f.StringVar(&opt.format, "format", "table", "Format: table, json, or text (one step a line)")
 	opt.bind(f, env)

@@ -39,7 +39,9 @@ func newRoot(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pcompose",
 		Short: "Run Compose projects as pods",
-		Long:  "pcompose runs Compose projects as pods, without a daemon.\nIts commands, flags and output are those of docker compose.",
+		Long: "pcompose runs Compose projects as pods, without a daemon. Its commands, flags and output are those of docker compose.\n" +
+			"Global flags stand in front of the command. Without -f the Compose file is looked for in this folder and those above.",
+		Example: "  pcompose up -d --wait     # bring this folder's project up\n  pcompose logs -f          # watch it\n  pcompose down             # take it down; volumes stay",
 		// Global flags stand in front of the command, as with docker compose: -f is another flag behind logs and rm.
 		TraverseChildren: true,
 		SilenceErrors:    true,
@@ -66,6 +68,7 @@ func newRoot(env *Env) *cobra.Command {
 	)
 	root.AddCommand(newPluginMetadata(env))
 	env.complete(root)
+	help(root)
 	return root
 }
 

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	_ "embed" // the texts of help
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+//go:embed help.txt
+var helpTexts string
+
+// helpWidth is how many columns help takes at most.
+const helpWidth = "100"
+
+// help gives the commands of the tree the texts that --help shows, and puts those that docker compose has not apart.
+func help(root *cobra.Command) {
+	for _, section := range strings.Split(helpTexts, "\n== ")[1:] {
+		path, text, _ := strings.Cut(section, "\n")
+		cmd, rest, err := root.Find(strings.Fields(path))
+		if err != nil || len(rest) > 0 || cmd.Long != "" {
+			continue // a command that there is not yet, or that speaks for itself
+		}
+		cmd.Long, cmd.Example = strings.TrimSpace(text), ""
+		if begin := strings.Index(text, "\n  "); begin >= 0 {
+			cmd.Long, cmd.Example = strings.TrimSpace(text[:begin]), strings.TrimRight(text[begin+1:], "\n")
+		}
+		cmd.Long = cmd.Short + ".\n\n" + cmd.Long
+	}
+	root.AddGroup(&cobra.Group{ID: "compose", Title: "Commands, as docker compose has them:"}, &cobra.Group{ID: "own", Title: "Commands of pcompose:"})
+	for _, cmd := range root.Commands() {
+		cmd.GroupID = "compose"
+		if slices.Contains([]string{"plan", "pod", "volume", "image"}, cmd.Name()) {
+			cmd.GroupID = "own"
+		}
+	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped "+helpWidth+" |"))
+}
