@@ -3,14 +3,8 @@
 // Commands, flags and output are those of docker compose, so that `alias docker-compose=pcompose` mostly works.
 // Each command has a file: its options, newX that reads them, runX that acts on them.
 //
-// Exit codes:
-//
-//	0    done; for plan: nothing to do
-//	1    something failed; standard error says what
-//	2    plan: there are changes
-//	130  ended by Ctrl-C; 143 by SIGTERM
-//
-// exec, wait and up --exit-code-from end with the exit code of the container's process instead.
+// Exit codes are 0 for done, 1 for a failure that standard error tells, and what docs/exit-codes.md has besides: a test holds
+// its table against the code.
 package cli
 
 import (
