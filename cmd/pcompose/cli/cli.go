@@ -49,6 +49,8 @@ type Env struct {
 	// loaded is the project, once it is; nil before.
 	loaded *compose.Project
 	global global
+	// args are the whole command line, for errors about it.
+	args []string
 	// command is the command's path, "pcompose up": others that wait for our lock see it.
 	command string
 	// ui is there once the global flags are read.
@@ -87,8 +89,9 @@ func Run(ctx context.Context, argv []string, streams Streams, environ []string, 
 	dir, err := os.Getwd()
 	if err == nil {
 		env.dir = dir
-		env.streams.Signals = env.pluginSignals(ctx, streams.Signals)
+		env.streams.Signals = pluginSignals(ctx, env, streams.Signals)
 		name, args := program(argv)
+		env.args = args
 		root := newRoot(env)
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 		root.SetArgs(args)
@@ -98,7 +101,7 @@ func Run(ctx context.Context, argv []string, streams Streams, environ []string, 
 		// A flag in front of the command is met before there is a command to explain it.
 		var unknown *pflag.NotExistError
 		if errors.As(err, &unknown) {
-			err = explainFlag(root, err)
+			err = flagExplainer(env)(root, err)
 		}
 	}
 	return env.end(err)

@@ -17,13 +17,13 @@ import (
 type names func(ctx context.Context, env *Env, cmd *cobra.Command, args []string) []string
 
 // complete gives every command of the tree the names that may be its arguments and the values of its flags.
-func (env *Env) complete(root *cobra.Command) {
+func complete(env *Env, root *cobra.Command) {
 	for path, source := range argumentNames() {
 		cmd, rest, err := root.Find(strings.Fields(path))
 		if err != nil || cmd == root || len(rest) > 0 {
 			continue // a command that there is not yet
 		}
-		cmd.ValidArgsFunction = env.shellNames(source)
+		cmd.ValidArgsFunction = shellNames(env, source)
 	}
 	flags := flagNames()
 	var walk func(*cobra.Command)
@@ -31,7 +31,7 @@ func (env *Env) complete(root *cobra.Command) {
 		for _, name := range slices.Sorted(maps.Keys(flags)) {
 			if cmd.LocalFlags().Lookup(name) != nil {
 				// It fails for a flag that has names already.
-				_ = cmd.RegisterFlagCompletionFunc(name, env.shellNames(flags[name]))
+				_ = cmd.RegisterFlagCompletionFunc(name, shellNames(env, flags[name]))
 			}
 		}
 		for _, sub := range cmd.Commands() {
@@ -42,7 +42,7 @@ func (env *Env) complete(root *cobra.Command) {
 }
 
 // shellNames are names as the shell wants them: those that begin as typed, without those given already.
-func (env *Env) shellNames(source names) cobra.CompletionFunc {
+func shellNames(env *Env, source names) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		// The global flags are parsed by now, and nothing else is done that a command begins with.
 		if err := env.settle(cmd.Root().Flags().Changed); err != nil {
@@ -115,7 +115,7 @@ func services(ctx context.Context, env *Env, _ *cobra.Command, _ []string) []str
 		return slices.Concat(slices.Collect(maps.Keys(project.Model.Services)), slices.Collect(maps.Keys(project.Model.DisabledServices)))
 	}
 	var found []string
-	env.glance(func(e *engine.Engine) {
+	glance(env, func(e *engine.Engine) {
 		observed, err := e.Observe(ctx, env.global.name, nil)
 		if err != nil || env.global.name == "" {
 			return
@@ -150,7 +150,7 @@ func replicas(ctx context.Context, env *Env, _ *cobra.Command, args []string) []
 		return nil
 	}
 	var found []string
-	env.glance(func(e *engine.Engine) {
+	glance(env, func(e *engine.Engine) {
 		observed, err := e.Observe(ctx, t.name, nil)
 		if err != nil {
 			return
@@ -164,7 +164,7 @@ func replicas(ctx context.Context, env *Env, _ *cobra.Command, args []string) []
 
 func projects(ctx context.Context, env *Env, _ *cobra.Command, _ []string) []string {
 	var found []string
-	env.glance(func(e *engine.Engine) {
+	glance(env, func(e *engine.Engine) {
 		pods, err := e.Projects(ctx)
 		if err != nil {
 			return
@@ -178,7 +178,7 @@ func projects(ctx context.Context, env *Env, _ *cobra.Command, _ []string) []str
 
 func volumes(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string {
 	var found []string
-	env.glance(func(e *engine.Engine) {
+	glance(env, func(e *engine.Engine) {
 		list, err := e.Volumes().List()
 		if err != nil {
 			return
@@ -192,7 +192,7 @@ func volumes(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string
 
 func images(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string {
 	var found []string
-	env.glance(func(e *engine.Engine) {
+	glance(env, func(e *engine.Engine) {
 		store, err := e.Images()
 		if err != nil {
 			return
@@ -209,7 +209,7 @@ func images(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string 
 }
 
 // glance runs look with the engine, where there may be one.
-func (env *Env) glance(look func(*engine.Engine)) {
+func glance(env *Env, look func(*engine.Engine)) {
 	// Who is not root has no names from it, and no error in the middle of a line.
 	_ = env.withEngine(func(e *engine.Engine) error {
 		look(e)

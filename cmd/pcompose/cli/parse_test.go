@@ -235,6 +235,9 @@ func TestRun(t *testing.T) {
 		want string
 	}{
 		{"pss", nil, 1, `pcompose has no command "pss": did you mean "ps"?`},
+		{"-d up", nil, 1, "flag -d of up stands behind it: pcompose up -d"},
+		{"--detach up", nil, 1, "flag --detach of up stands behind it: pcompose up --detach"},
+		{"-d ps", nil, 1, "pcompose has no flag -d"},
 		{"volume lss", nil, 1, `pcompose volume has no command "lss": did you mean "ls"?`},
 		{"--progres x ps", nil, 1, "pcompose has no flag --progres: did you mean --progress?"},
 		{"--ansi sometimes ps", nil, 1, "--ansi is one of auto, always, never"},

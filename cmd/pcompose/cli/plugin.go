@@ -79,7 +79,7 @@ func newPluginMetadata(env *Env) *cobra.Command {
 
 // pluginSignals passes signals on, and adds an interrupt when the docker CLI lets go of its plugin. Signals that reach
 // both, as those of a terminal, come from the kernel.
-func (env *Env) pluginSignals(ctx context.Context, signals <-chan os.Signal) <-chan os.Signal {
+func pluginSignals(ctx context.Context, env *Env, signals <-chan os.Signal) <-chan os.Signal {
 	address := env.getenv(pluginSocket)
 	if address == "" {
 		return signals

@@ -45,7 +45,7 @@ func TestPluginSocketThatClosesIsAnInterrupt(t *testing.T) {
 	defer server.Close()
 	env, _ := testEnv(map[string]string{pluginSocket: path})
 	sent := make(chan os.Signal, 1)
-	signals := env.pluginSignals(t.Context(), sent)
+	signals := pluginSignals(t.Context(), env, sent)
 	conn, err := server.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestPluginSocketThatClosesIsAnInterrupt(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	env.vars[pluginSocket] = path + "-gone"
-	if env.pluginSignals(t.Context(), sent) == nil {
+	if pluginSignals(t.Context(), env, sent) == nil {
 		t.Error("a socket that is gone takes the signals along")
 	}
 }

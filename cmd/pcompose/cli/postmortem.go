@@ -98,6 +98,8 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 		c, _ := p.spec.Container(a.Name)
 		name, place = a.Name, p.place(fmt.Sprintf("services.%s.post_start[%d]", c.Service, a.Index))
 		said = func(l logs.Line) bool { return l.Stream == logs.Hook }
+	default:
+		return err // of no container
 	}
 	if c, ok := p.now.Container(name); ok && c.Hook != "" {
 		return fmt.Errorf("%s%w%s", p.place("services."+c.Service+"."+c.Hook), err, p.tail(ctx, c.Container, said))

@@ -97,6 +97,9 @@ func (t target) checkServices(observed pod.Status, services []string) error {
 		if hint := compose.DidYouMean(s, known); hint != "" {
 			return fmt.Errorf("no such service: %q (%s)", s, hint)
 		}
+		if slices.Sort(known); len(known) > 0 {
+			return fmt.Errorf("no such service: %q (there are %s)", s, strings.Join(slices.Compact(known), ", "))
+		}
 		return fmt.Errorf("no such service: %q", s)
 	}
 	return nil

@@ -54,7 +54,7 @@ func newRoot(env *Env) *cobra.Command {
 			return env.settle(cmd.Root().Flags().Changed)
 		},
 	}
-	root.SetFlagErrorFunc(explainFlag)
+	root.SetFlagErrorFunc(flagExplainer(env))
 	// What follows a command that there is not is no flag of ours.
 	root.Flags().SetInterspersed(false)
 	env.global.bind(root.Flags(), env)
@@ -67,7 +67,7 @@ func newRoot(env *Env) *cobra.Command {
 		newVersion(env, runVersion), newCp(env, runCp), newExport(env, runExport), newEvents(env, runEvents), newStats(env, runStats), newPod(env), newVolume(env), newVolumes(env, runVolumes), newImage(env),
 	)
 	root.AddCommand(newPluginMetadata(env))
-	env.complete(root)
+	complete(env, root)
 	help(root)
 	return root
 }

@@ -34,6 +34,27 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// flagExplainer explains errors about flags. One that stands in front of the command that has it stands behind.
+func flagExplainer(env *Env) func(*cobra.Command, error) error {
+	return func(root *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if root.HasParent() || !errors.As(err, &unknown) {
+			return explainFlag(root, err)
+		}
+		name, dashes := strings.TrimLeft(unknown.GetSpecifiedName(), "-"), "--"
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		for i, arg := range env.args {
+			cmd, _, found := root.Find([]string{arg})
+			if found == nil && cmd != root && hasFlag(cmd.Flags(), name) && slices.Contains(env.args[:i], dashes+name) {
+				return fmt.Errorf("flag %s%s of %s stands behind it: %s %s%s", dashes, name, cmd.Name(), cmd.CommandPath(), dashes, name)
+			}
+		}
+		return explainFlag(root, err)
+	}
+}
+
 // explainValue says what a flag takes instead of the value it was given.
 func explainValue(invalid *pflag.InvalidValueError) error {
 	flag, cause := invalid.GetFlag(), invalid.Unwrap()
