@@ -136,16 +136,7 @@ func (b *builder) cpu() error {
 			c.Shares = ptr(uint64(r.CPUShares))
 		}
 	}
-	if (r.CPURTPeriod != 0 || r.CPURTRuntime != 0) && !b.in.Host.Realtime {
-		b.warn("cpu_rt_period and cpu_rt_runtime are not applied: the cgroups of this kernel do not bound real-time tasks (cgroup v1 with CONFIG_RT_GROUP_SCHED does)")
-	} else {
-		if r.CPURTPeriod != 0 {
-			c.RealtimePeriod = ptr(uint64(r.CPURTPeriod))
-		}
-		if r.CPURTRuntime != 0 {
-			c.RealtimeRuntime = &r.CPURTRuntime
-		}
-	}
+	realtime(b, c)
 	if r.CPUSet != "" && b.controller("cpuset", "cpuset") {
 		c.Cpus = r.CPUSet
 	}
@@ -153,6 +144,24 @@ func (b *builder) cpu() error {
 		b.spec.Linux.Resources.CPU = c
 	}
 	return nil
+}
+
+// realtime bounds real-time tasks, which only cgroup v1 can.
+func realtime(b *builder, c *specs.LinuxCPU) {
+	r := b.c.Resources
+	if r.CPURTPeriod == 0 && r.CPURTRuntime == 0 {
+		return
+	}
+	if !b.in.Host.Realtime {
+		b.warn("cpu_rt_period and cpu_rt_runtime are not applied: the cgroups of this kernel do not bound real-time tasks (cgroup v1 with CONFIG_RT_GROUP_SCHED does)")
+		return
+	}
+	if r.CPURTPeriod != 0 {
+		c.RealtimePeriod = ptr(uint64(r.CPURTPeriod))
+	}
+	if r.CPURTRuntime != 0 {
+		c.RealtimeRuntime = &r.CPURTRuntime
+	}
 }
 
 // rlimits clamps to what may be set, since setting more fails the start. nofile is always set: what the supervisor raised

@@ -16,39 +16,7 @@ import (
 // isolation is what a service may do beyond the defaults, and what it may not.
 func isolation(t *translation, s types.ServiceConfig) pod.Isolation {
 	i := pod.Isolation{Privileged: s.Privileged, CapAdd: s.CapAdd, CapDrop: s.CapDrop}
-	for _, o := range s.SecurityOpt {
-		name, value, valued := strings.Cut(o, "=")
-		if n, v, ok := strings.Cut(o, ":"); ok && !valued {
-			name, value = n, v
-		}
-		switch name {
-		case "no-new-privileges":
-			i.NoNewPrivileges = value != "false"
-		case "seccomp":
-			switch i.Seccomp = value; {
-			case value == "builtin":
-				i.Seccomp = ""
-			case value != "unconfined" && !path.IsAbs(value):
-				i.Seccomp = path.Join(t.project.Dir, value)
-			}
-		case "apparmor":
-			i.AppArmor = value
-		case "label":
-			i.Label = append(i.Label, value)
-		case "unmask":
-			i.Unmask = append(i.Unmask, strings.Split(value, ":")...)
-		case "mask":
-			i.Mask = append(i.Mask, strings.Split(value, ":")...)
-		case "writable-cgroups":
-			i.WritableCgroups = value == "" || value == "true"
-		case "proc-opts":
-			i.ProcOptions = append(i.ProcOptions, strings.Split(value, ",")...)
-		case "systempaths":
-			if value == "unconfined" {
-				i.Unmask = append(i.Unmask, "ALL")
-			}
-		}
-	}
+	secure(t.project.Dir, &i, s.SecurityOpt)
 	for name, value := range s.Sysctls {
 		// net.* belongs to the network all services share; load.Unsupported warns of it.
 		if strings.HasPrefix(name, "net.") {
@@ -85,6 +53,43 @@ func isolation(t *translation, s types.ServiceConfig) pod.Isolation {
 	i.PID, i.IPC, i.UTS = namespace(t, s.Pid), namespace(t, s.Ipc), namespace(t, s.Uts)
 	i.CgroupNS, i.CgroupParent = pod.Namespace(s.Cgroup), cgroupParent(s.CgroupParent)
 	return i
+}
+
+// secure reads security_opt; dir is what paths of profiles are relative to.
+func secure(dir string, i *pod.Isolation, options []string) {
+	for _, o := range options {
+		name, value, valued := strings.Cut(o, "=")
+		if n, v, ok := strings.Cut(o, ":"); ok && !valued {
+			name, value = n, v
+		}
+		switch name {
+		case "no-new-privileges":
+			i.NoNewPrivileges = value != "false"
+		case "seccomp":
+			switch i.Seccomp = value; {
+			case value == "builtin":
+				i.Seccomp = ""
+			case value != "unconfined" && !path.IsAbs(value):
+				i.Seccomp = path.Join(dir, value)
+			}
+		case "apparmor":
+			i.AppArmor = value
+		case "label":
+			i.Label = append(i.Label, value)
+		case "unmask":
+			i.Unmask = append(i.Unmask, strings.Split(value, ":")...)
+		case "mask":
+			i.Mask = append(i.Mask, strings.Split(value, ":")...)
+		case "writable-cgroups":
+			i.WritableCgroups = value == "" || value == "true"
+		case "proc-opts":
+			i.ProcOptions = append(i.ProcOptions, strings.Split(value, ",")...)
+		case "systempaths":
+			if value == "unconfined" {
+				i.Unmask = append(i.Unmask, "ALL")
+			}
+		}
+	}
 }
 
 // containerName is what a replica of a service is called.
