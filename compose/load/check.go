@@ -25,6 +25,8 @@ type checker struct {
 	doc *document
 	// whole says that the file stands alone: nothing merged into it can add a key that is missing here.
 	whole bool
+	// raw says that variables stay as they are written: what they stand for is not known.
+	raw bool
 	// castRules are compose-go's casts that may concern the document.
 	castRules map[tree.Path]interpolation.Cast
 }
@@ -38,14 +40,14 @@ func (w *walk) checker(doc *document) checker {
 			delete(rules, pattern)
 		}
 	}
-	return checker{report: w.report, nodes: w.nodes, doc: doc, castRules: rules}
+	return checker{report: w.report, nodes: w.nodes, doc: doc, raw: w.raw, castRules: rules}
 }
 
 // check checks the value n, found under key (nil for a list's item), against s.
 func (c checker) check(n *yaml.Node, s *schema, keys []string) {
 	raw := n
 	n = deref(n)
-	if s == nil || c.bad[n] || n.Tag == "!reset" {
+	if s == nil || c.bad[n] || n.Tag == "!reset" || c.raw && n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "$") {
 		return
 	}
 	form, wants := c.form(n, s)

@@ -19,8 +19,8 @@ type walk struct {
 	reader reader
 	schema *schema
 	places *compose.Places
-	// alone says that there is one main file.
-	alone bool
+	// alone says that there is one main file, raw that variables stay as they are written.
+	alone, raw bool
 	// checked are the nodes that the schema was walked over, by what they were reached as.
 	checked map[*yaml.Node]bool
 }
@@ -35,7 +35,9 @@ func (w *walk) document(doc *document, includedBy []string) {
 			c := w.checker(doc)
 			c.whole = w.alone && includedBy == nil && child(root, "include") == nil
 			c.check(root, w.schema, nil)
-			c.formats(child(root, "services"))
+			if !w.raw {
+				c.formats(child(root, "services"))
+			}
 		}
 		w.places.Alias(position(doc, root), "")
 		for i, n := range list(child(root, "include")) {

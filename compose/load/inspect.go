@@ -21,7 +21,9 @@ type inspector struct {
 	env       map[string]string
 	// services are those named by the caller.
 	services []string
-	digests  map[string]string
+	// skip are the steps left out: what they would have brought cannot be checked.
+	skip    Steps
+	digests map[string]string
 }
 
 // inspect checks what a model says across services: that what is named exists, and nothing is promised twice.
@@ -38,6 +40,9 @@ func (in *inspector) inspect(model *types.Project) {
 			in.problem(compose.Position{}, "", fmt.Sprintf("no service named %q", name), compose.DidYouMean(name, slices.Collect(maps.Keys(model.AllServices()))))
 		}
 	}
+	if in.skip.Consistency {
+		return
+	}
 	names := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(model.Services)) {
 		s := model.Services[name]
@@ -45,7 +50,9 @@ func (in *inspector) inspect(model *types.Project) {
 		in.conflicts(model, s)
 		in.dependencies(model, s)
 		in.references(model, s)
-		in.files(s)
+		if !in.skip.Paths && !in.skip.Environment {
+			in.files(s)
+		}
 		if other, taken := names[s.ContainerName]; taken && s.ContainerName != "" {
 			path := "services." + name + ".container_name"
 			in.at(path, fmt.Sprintf("%q is also the container of service %q at %s", s.ContainerName, other, in.where("services."+other+".container_name")), "")
@@ -53,8 +60,14 @@ func (in *inspector) inspect(model *types.Project) {
 		names[s.ContainerName] = name
 	}
 	in.ports(model)
+<<<<<<< HEAD
 	networks{inspector: in, model: model}.check()
 	in.objects(model)
+=======
+	if !in.skip.Paths {
+		in.objects(model)
+	}
+>>>>>>> f9f2292 (cmd/pcompose: config has all flags of docker compose's)
 	for _, cycle := range graph.New(model).Cycles() {
 		path, at := in.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])
 		in.problem(at, path, "services wait for each other: "+cycle.String(), "")

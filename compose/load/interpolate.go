@@ -145,7 +145,7 @@ func (w *walk) interpolate(doc *document, n *yaml.Node, keys []string) {
 		return
 	}
 	w.textAt(keys)
-	if !strings.Contains(n.Value, "$") || w.seen[n] {
+	if w.raw || !strings.Contains(n.Value, "$") || w.seen[n] {
 		return
 	}
 	w.seen[n] = true

@@ -39,6 +39,18 @@ type Options struct {
 	Cwd string
 	// Stdin is read where a file is "-".
 	Stdin io.Reader
+	// Skip are the steps to leave out.
+	Skip Steps
+}
+
+// Steps are parts of loading that can be left out, to see a project nearer to how it was written.
+type Steps struct {
+	// Interpolation replaces variables; without it a project can only be had by Tree.
+	Interpolation bool
+	// Normalization adds what is implied, such as the default network. Paths makes paths absolute.
+	Normalization, Paths bool
+	// Consistency checks that what is named exists. Environment reads env_file into environment.
+	Consistency, Environment bool
 }
 
 // loading is one Load on its way.
@@ -60,49 +72,43 @@ const maxProblems = 200
 // Load reads, checks and merges the files of a project. The error is compose.Problems, all of them, wherever something
 // the user wrote is wrong. It changes nothing on the machine.
 func Load(ctx context.Context, opts Options) (*compose.Project, error) {
-	l := &loading{report: &report{cwd: opts.Cwd}, nodes: newNodes(), opts: opts, digests: map[string]string{}}
+	l := newLoading(opts)
 	model, err := l.load(ctx)
+	if err == nil {
+		err = l.failure()
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(l.problems) > 0 {
-		ps := l.problems.Sorted(opts.Cwd)
-		if more := len(ps) - maxProblems; more > 0 {
-			ps = append(ps[:maxProblems:maxProblems], compose.Problem{Message: fmt.Sprintf("and %d more problems", more)})
-		}
-		return nil, ps
 	}
 	model.ComposeFiles = l.files
 	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd),
 		Digests: l.digests, Places: l.places.Relative(opts.Cwd)}, nil
 }
 
+func newLoading(opts Options) *loading {
+	return &loading{report: &report{cwd: opts.Cwd}, nodes: newNodes(), opts: opts, digests: map[string]string{}}
+}
+
+// failure is the problems recorded, nil for none.
+func (l *loading) failure() error {
+	if len(l.problems) == 0 {
+		return nil
+	}
+	ps := l.problems.Sorted(l.opts.Cwd)
+	if more := len(ps) - maxProblems; more > 0 {
+		ps = append(ps[:maxProblems:maxProblems], compose.Problem{Message: fmt.Sprintf("and %d more problems", more)})
+	}
+	return ps
+}
+
 // load is the model, or nil with problems recorded. Every stage runs as far as the problems of the one before leave it something to
 // stand on, so that a user sees them all at once; only files that cannot be read or parsed end it early.
 func (l *loading) load(ctx context.Context) (*types.Project, error) {
-	if l.origin = find(l.opts, l.report); len(l.problems) > 0 {
-		return nil, nil
-	}
-	files := reader{report: l.report, stdin: l.opts.Stdin, documents: map[string]*document{}}
-	for _, file := range l.files {
-		if doc := files.read(file, compose.Problem{}); doc != nil {
-			doc.dir, doc.env = l.dir, l.env
-			l.mains = append(l.mains, doc)
-		}
-	}
-	if l.nameProject(); len(l.problems) > 0 {
-		return nil, nil
-	}
-	l.env[consts.ComposeProjectName] = l.name
-	schema, err := specification()
-	if err != nil {
+	files, err := l.walkFiles()
+	if err != nil || files == nil {
 		return nil, err
 	}
-	w := &walk{report: l.report, nodes: l.nodes, reader: files, schema: schema, places: &l.places, alone: len(l.mains) == 1, checked: map[*yaml.Node]bool{}}
-	for _, doc := range l.mains {
-		w.document(doc, nil)
-	}
-	in := &inspector{report: l.report, nodes: l.nodes, places: &l.places, documents: files.documents, env: l.env, services: l.opts.Services, digests: l.digests}
+	in := &inspector{report: l.report, nodes: l.nodes, places: &l.places, documents: files, env: l.env, services: l.opts.Services, skip: l.opts.Skip, digests: l.digests}
 	if len(l.problems) == 0 {
 		model, err := l.compose(ctx, false)
 		if err == nil {
@@ -125,6 +131,34 @@ func (l *loading) load(ctx context.Context) (*types.Project, error) {
 	return nil, nil
 }
 
+// walkFiles finds, reads and checks the files one by one, and gives all that took part; nil with problems recorded where it
+// could not get that far.
+func (l *loading) walkFiles() (map[string]*document, error) {
+	if l.origin = find(l.opts, l.report); len(l.problems) > 0 {
+		return nil, nil
+	}
+	files := reader{report: l.report, stdin: l.opts.Stdin, documents: map[string]*document{}}
+	for _, file := range l.files {
+		if doc := files.read(file, compose.Problem{}); doc != nil {
+			doc.dir, doc.env = l.dir, l.env
+			l.mains = append(l.mains, doc)
+		}
+	}
+	if l.nameProject(); len(l.problems) > 0 {
+		return nil, nil
+	}
+	l.env[consts.ComposeProjectName] = l.name
+	schema, err := specification()
+	if err != nil {
+		return nil, err
+	}
+	w := &walk{report: l.report, nodes: l.nodes, reader: files, schema: schema, places: &l.places, alone: len(l.mains) == 1, raw: l.opts.Skip.Interpolation, checked: map[*yaml.Node]bool{}}
+	for _, doc := range l.mains {
+		w.document(doc, nil)
+	}
+	return files.documents, nil
+}
+
 // compose runs compose-go. Its validation is skipped because ours has passed. A rough run leaves out what is bad and all
 // that stops at a first error, to get a model that references can be checked on.
 func (l *loading) compose(ctx context.Context, rough bool) (project *types.Project, err error) {
@@ -135,24 +169,39 @@ func (l *loading) compose(ctx context.Context, rough bool) (project *types.Proje
 			err = fmt.Errorf("these values do not fit together: %v", r)
 		}
 	}()
+	details, err := l.details(rough)
+	if err != nil {
+		return nil, err
+	}
+	return loader.LoadWithContext(ctx, details, func(o *loader.Options) { l.configure(o, rough) })
+}
+
+// details are the files as compose-go takes them.
+func (l *loading) details(rough bool) (types.ConfigDetails, error) {
 	details := types.ConfigDetails{WorkingDir: l.dir, Environment: maps.Clone(l.env)}
 	for _, doc := range l.mains {
 		file, err := l.configFile(doc, rough)
 		if err != nil {
-			return nil, err
+			return details, err
 		}
 		details.ConfigFiles = append(details.ConfigFiles, file)
 	}
-	return loader.LoadWithContext(ctx, details, func(o *loader.Options) {
-		o.SkipValidation = true
-		o.SkipConsistencyCheck, o.SkipResolveEnvironment, o.SkipResolveLabels = rough, rough, rough
-		o.Profiles = l.profiles()
-		o.SetProjectName(l.name, true)
-		o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
-		o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
-			return substitute(text, lookup, func(string) {})
-		}
-	})
+	return details, nil
+}
+
+// configure sets compose-go's options.
+func (l *loading) configure(o *loader.Options, rough bool) {
+	skip := l.opts.Skip
+	o.SkipValidation = true
+	o.SkipInterpolation, o.SkipNormalization, o.ResolvePaths = skip.Interpolation, skip.Normalization, !skip.Paths
+	o.SkipConsistencyCheck = rough || skip.Consistency
+	o.SkipResolveEnvironment, o.SkipResolveLabels = rough || skip.Environment, rough
+	o.Profiles = l.profiles()
+	o.SetProjectName(l.name, true)
+	o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
+	o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
+		return substitute(text, lookup, func(string) {})
+	}
 }
 
 // configFile hands compose-go a file as values, to save a second parse, or as text where only its own parser will do.

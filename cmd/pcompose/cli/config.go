@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,12 +12,14 @@ import (
 )
 
 type configOptions struct {
-	services                      []string
-	format, output, hash          string
-	quiet                         bool
-	listServices, listImages      bool
-	listVolumes, listProfiles     bool
-	listNetworks, listEnvironment bool
+	services             []string
+	format, output, hash string
+	quiet                bool
+	// list is the flag whose list was asked for, "" for the project.
+	list string
+	skip load.Steps
+	// pin puts digests to images; lock prints nothing else.
+	pin, lock bool
 }
 
 func newConfig(env *Env, run action[configOptions]) *cobra.Command {
@@ -27,41 +27,42 @@ func newConfig(env *Env, run action[configOptions]) *cobra.Command {
 	cmd := command(env, "config [OPTIONS] [SERVICE...]", "Parse, resolve and render compose file in canonical format", &opt.services, bind(env, opt, run))
 	cmd.Aliases = []string{"convert"}
 	f := cmd.Flags()
-	f.StringVar(&opt.format, "format", "yaml", "Format: yaml, json")
+	f.StringVar(&opt.format, "format", "", "Format: yaml, json")
 	f.BoolVarP(&opt.quiet, "quiet", "q", false, "Only check the file, print nothing")
 	f.StringVarP(&opt.output, "output", "o", "", "Write to a file instead of standard output")
-	f.BoolVar(&opt.listServices, "services", false, "Print the names of the services, one a line")
-	f.BoolVar(&opt.listImages, "images", false, "Print the images, one a line")
-	f.BoolVar(&opt.listVolumes, "volumes", false, "Print the names of the volumes, one a line")
-	f.BoolVar(&opt.listNetworks, "networks", false, "Print the names of the networks, one a line")
-	f.BoolVar(&opt.listProfiles, "profiles", false, "Print the profiles, one a line")
-	f.BoolVar(&opt.listEnvironment, "environment", false, "Print the environment used for interpolation")
+	for _, l := range listings() {
+		f.BoolFunc(l.flag, l.usage, func(string) error {
+			opt.list = l.flag
+			return nil
+		})
+	}
 	f.StringVar(&opt.hash, "hash", "", "Print the hash of a service's configuration; * is all services")
+	f.BoolVar(&opt.skip.Interpolation, "no-interpolate", false, "Leave variables as they are written")
+	f.BoolVar(&opt.skip.Normalization, "no-normalize", false, "Do not add what is implied, such as the default network")
+	f.BoolVar(&opt.skip.Paths, "no-path-resolution", false, "Leave paths as they are written")
+	f.BoolVar(&opt.skip.Consistency, "no-consistency", false, "Do not check that what is named exists")
+	f.BoolVar(&opt.skip.Environment, "no-env-resolution", false, "Leave env_file as it is written")
+	f.BoolVar(&opt.pin, "resolve-image-digests", false, "Pin images to the digests that their registries have now")
+	f.BoolVar(&opt.lock, "lock-image-digests", false, "Print an override file with the digests of the images")
 	return cmd
 }
 
 func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
-	project, err := env.load(ctx, opt.services)
-	if err != nil {
-		return err
-	}
-	env.warn(project.Warnings)
-	unsupported := compose.Problems(load.Unsupported(project)).Sorted(env.dir)
-	if env.global.strict && len(unsupported) > 0 {
-		return unsupported
-	}
-	env.warn(unsupported)
-	if opt.quiet {
-		return nil
-	}
-	text, err := opt.render(project)
+	text, err := env.configText(ctx, opt)
 	switch {
 	case err != nil:
 		return err
+<<<<<<< HEAD
 	case opt.output != "" && env.global.dryRun:
 		return env.would([]intent{{"file/" + opt.output, "write", "asked to write the configuration"}})
 	case opt.output != "":
 		if err := os.WriteFile(opt.output, text, 0o644); err != nil {
+=======
+	case opt.quiet:
+		return nil
+	case opt.output != "" && len(text) > 0:
+		if err := os.WriteFile(opt.output, text, 0o666); err != nil {
+>>>>>>> 50dbc57 (cmd/pcompose: config has all flags of docker compose's)
 			return fmt.Errorf("cannot write configuration: %w", err)
 		}
 		return nil
@@ -69,36 +70,41 @@ func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
 	return env.ui.Text(text)
 }
 
-// render is what of the project was asked for.
-func (o *configOptions) render(project *compose.Project) ([]byte, error) {
-	model := project.Model
-	if len(o.services) > 0 {
-		maps.DeleteFunc(model.Services, func(name string, _ service) bool { return !slices.Contains(o.services, name) })
+// configText is what was asked for, of the project or of its files with the variables not replaced.
+func (env *Env) configText(ctx context.Context, opt *configOptions) ([]byte, error) {
+	if env.global.compatible {
+		opt.skip.Normalization = true // as docker compose has it
 	}
-	names := slices.Sorted(maps.Keys(model.Services))
-	switch {
-	case o.listServices:
-	case o.listVolumes:
-		names = slices.Sorted(maps.Keys(model.Volumes))
-	case o.listNetworks:
-		names = slices.Sorted(maps.Keys(model.Networks))
-	case o.listProfiles:
-		names = profiles(model.Services, model.DisabledServices)
-	case o.listEnvironment:
-		names = nil
-		for _, k := range slices.Sorted(maps.Keys(model.Environment)) {
-			names = append(names, k+"="+model.Environment[k])
+	options := env.loadOptions(opt.services)
+	options.Skip = opt.skip
+	if opt.list == "variables" || opt.skip.Interpolation && opt.hash == "" && (opt.list == "" || opt.list == "services") {
+		tree, warnings, err := load.Tree(ctx, options)
+		if err != nil {
+			return nil, err
 		}
-	case o.listImages:
-		for i, name := range names {
-			if names[i] = model.Services[name].Image; names[i] == "" {
-				names[i] = project.Name + "-" + name
-			}
-		}
-	case o.hash != "":
-		return o.hashes(project, names)
-	default:
-		return load.Config(project, load.Format(o.format))
+		env.warn(warnings)
+		return opt.renderTree(ctx, env, tree)
 	}
-	return lines(names), nil
+	options.Skip.Interpolation = false
+	if opt.list != "" && opt.list != "environment" || opt.hash != "" {
+		options.Skip.Environment = true
+	}
+	project, err := load.Load(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	env.warn(project.Warnings)
+	unsupported := compose.Problems(load.Unsupported(project)).Sorted(env.dir)
+	if env.global.strict && len(unsupported) > 0 {
+		return nil, unsupported
+	}
+	env.warn(unsupported)
+	services := opt.services
+	if opt.list == "services" || opt.list == "volumes" || opt.list == "networks" || opt.list == "models" || opt.hash != "" {
+		services = nil // these are of the whole project, whatever services are named
+	}
+	if project, err = load.Select(project, services, env.global.allResources); err != nil {
+		return nil, err
+	}
+	return opt.render(ctx, env, project)
 }

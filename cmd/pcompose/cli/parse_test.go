@@ -210,7 +210,7 @@ func TestParseRest(t *testing.T) {
 	create, err := parse(env, newCreate, line("--no-recreate a")...)
 	check("create", []any{create.noStart, create.noRecreate, create.services}, err, []any{true, true, []string{"a"}})
 	config, err := parse(env, newConfig, line("--hash * -o out -q --services")...)
-	check("config", config, err, &configOptions{services: []string{}, hash: "*", output: "out", quiet: true, listServices: true, format: "yaml"})
+	check("config", config, err, &configOptions{services: []string{}, hash: "*", output: "out", quiet: true, list: "services"})
 }
 
 func TestSignalName(t *testing.T) {

@@ -12,13 +12,18 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// load loads the project; the profiles of the services named are enabled.
-func (env *Env) load(ctx context.Context, services []string) (*compose.Project, error) {
+// loadOptions say which project is loaded; the profiles of the services named are enabled.
+func (env *Env) loadOptions(services []string) load.Options {
 	g := env.global
-	project, err := load.Load(ctx, load.Options{
+	return load.Options{
 		Files: g.files, Dir: g.dir, Name: g.name, Profiles: g.profiles, EnvFiles: g.envFiles,
 		Environment: env.vars, Services: services, Cwd: env.dir, Stdin: env.streams.In,
-	})
+	}
+}
+
+// load loads the project.
+func (env *Env) load(ctx context.Context, services []string) (*compose.Project, error) {
+	project, err := load.Load(ctx, env.loadOptions(services))
 	if err == nil {
 		env.resolved, env.loaded = project.Model.Environment, project
 	}
