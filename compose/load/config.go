@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
@@ -55,12 +56,24 @@ func Print(tree any, format Format) ([]byte, error) {
 	return nil, unknownFormat(format)
 }
 
+// WithoutEnvFiles leaves env_file out of a project whose environment has what stood there.
+func WithoutEnvFiles(project *compose.Project) *compose.Project {
+	model, plain := *project.Model, *project
+	model.Services = maps.Clone(model.Services)
+	for name, s := range model.Services {
+		s.EnvFiles = nil
+		model.Services[name] = s
+	}
+	plain.Model = &model
+	return &plain
+}
+
 func unknownFormat(format Format) error {
 	return fmt.Errorf("unsupported format %q: yaml and json are known", format)
 }
 
 // Select leaves the services named and what they depend on in the model, all where none is named, and unless all is true
-// only the networks, volumes, secrets and configs that some service uses. env_file goes where it was read into environment.
+// only the networks, volumes, secrets and configs that some service uses.
 func Select(project *compose.Project, services []string, all bool) (*compose.Project, error) {
 	model, err := project.Model.WithServicesEnabled(services...)
 	if err == nil {

@@ -40,12 +40,7 @@ func find(opts Options, r *report) origin {
 	if o.env == nil {
 		o.env = map[string]string{}
 	}
-	start := opts.Cwd
-	if opts.Dir != "" {
-		start = abs(opts.Cwd, opts.Dir)
-	} else if first := firstFile(opts.Files); first != "" {
-		start = filepath.Dir(abs(opts.Cwd, first))
-	}
+	start := opts.start()
 	addEnvFiles(o.env, start, opts, r)
 	given := opts.Files
 	if list := o.env[consts.ComposeFilePath]; len(given) == 0 && list != "" {
@@ -73,6 +68,28 @@ func find(opts Options, r *report) origin {
 		addEnvFiles(o.env, o.dir, opts, r)
 	}
 	return o
+}
+
+// start is the folder whose .env may name the files.
+func (opts Options) start() string {
+	if opts.Dir != "" {
+		return abs(opts.Cwd, opts.Dir)
+	}
+	if first := firstFile(opts.Files); first != "" {
+		return filepath.Dir(abs(opts.Cwd, first))
+	}
+	return opts.Cwd
+}
+
+// DotEnv has the variables of the env files that are known before the Compose files are found: those of EnvFiles, else of
+// .env. Files that cannot be read have none; Load says what is wrong with them.
+func DotEnv(opts Options) map[string]string {
+	env := maps.Clone(opts.Environment)
+	addEnvFiles(env, opts.start(), opts, &report{cwd: opts.Cwd})
+	for name := range opts.Environment {
+		delete(env, name)
+	}
+	return env
 }
 
 // firstFile is the first that is not standard input, "" for none.

@@ -60,14 +60,10 @@ func (in *inspector) inspect(model *types.Project) {
 		names[s.ContainerName] = name
 	}
 	in.ports(model)
-<<<<<<< HEAD
 	networks{inspector: in, model: model}.check()
-	in.objects(model)
-=======
 	if !in.skip.Paths {
 		in.objects(model)
 	}
->>>>>>> f9f2292 (cmd/pcompose: config has all flags of docker compose's)
 	for _, cycle := range graph.New(model).Cycles() {
 		path, at := in.dependency(model.Services[cycle[0]], cycle[1%len(cycle)])
 		in.problem(at, path, "services wait for each other: "+cycle.String(), "")

@@ -92,6 +92,7 @@ func Run(ctx context.Context, argv []string, streams Streams, environ []string, 
 		env.streams.Signals = pluginSignals(ctx, env, streams.Signals)
 		name, args := program(argv)
 		env.args = args
+		env.preset(args)
 		root := newRoot(env)
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 		root.SetArgs(args)
@@ -118,12 +119,19 @@ func (env *Env) end(err error) int {
 		return 128 + int(signal.signal)
 	case errors.As(err, &own):
 		if own.err != nil {
-			env.ui.Fail(own.err)
+			env.failure().Fail(own.err)
 		}
 		return own.code
 	}
-	env.ui.Fail(err)
+	env.failure().Fail(err)
 	return 1
+}
+
+// failure is the display of errors, which stay on standard error where COMPOSE_STATUS_STDOUT moves progress away from it.
+func (env *Env) failure() *ui.UI {
+	u := *env.ui
+	u.Err = ui.NewOutput(env.streams.Err, ui.ANSI(env.global.ansi), env.getenv)
+	return &u
 }
 
 // newUI is the display the flags and the environment ask for.
@@ -131,6 +139,9 @@ func (env *Env) newUI() *ui.UI {
 	ansi := ui.ANSI(env.global.ansi)
 	out := ui.NewOutput(env.streams.Out, ansi, env.getenv)
 	err := ui.NewOutput(env.streams.Err, ansi, env.getenv)
+	if isTrue(env.getenv("COMPOSE_STATUS_STDOUT")) {
+		err = out
+	}
 	status := err
 	if isTrue(env.getenv("COMPOSE_STATUS_STDOUT")) {
 		status = out

@@ -106,5 +106,8 @@ func (env *Env) configText(ctx context.Context, opt *configOptions) ([]byte, err
 	if project, err = load.Select(project, services, env.global.allResources); err != nil {
 		return nil, err
 	}
+	if !options.Skip.Environment {
+		project = load.WithoutEnvFiles(project)
+	}
 	return opt.render(ctx, env, project)
 }

@@ -205,7 +205,8 @@ func (o *configOptions) variables(found map[string]load.Variable) ([]byte, error
 		v := found[name]
 		fmt.Fprintln(w, strings.Join([]string{name, strconv.FormatBool(v.Required), v.Default, v.Presence}, "\t"))
 	}
-	return out.Bytes(), w.Flush()
+	err := w.Flush()
+	return out.Bytes(), err
 }
 
 func lines(list []string) []byte {
