@@ -129,6 +129,9 @@ func (env *Env) end(err error) int {
 
 // failure is the display of errors, which stay on standard error where COMPOSE_STATUS_STDOUT moves progress away from it.
 func (env *Env) failure() *ui.UI {
+	if !isTrue(env.getenv("COMPOSE_STATUS_STDOUT")) {
+		return env.ui
+	}
 	u := *env.ui
 	u.Err = ui.NewOutput(env.streams.Err, ui.ANSI(env.global.ansi), env.getenv)
 	return &u

@@ -35,6 +35,7 @@ func newConfig(env *Env, run action[configOptions]) *cobra.Command {
 			opt.list = l.flag
 			return nil
 		})
+		f.Lookup(l.flag).DefValue = "false"
 	}
 	f.StringVar(&opt.hash, "hash", "", "Print the hash of a service's configuration; * is all services")
 	f.BoolVar(&opt.skip.Interpolation, "no-interpolate", false, "Leave variables as they are written")
@@ -52,17 +53,12 @@ func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
 	switch {
 	case err != nil:
 		return err
-<<<<<<< HEAD
-	case opt.output != "" && env.global.dryRun:
-		return env.would([]intent{{"file/" + opt.output, "write", "asked to write the configuration"}})
-	case opt.output != "":
-		if err := os.WriteFile(opt.output, text, 0o644); err != nil {
-=======
 	case opt.quiet:
 		return nil
+	case opt.output != "" && env.global.dryRun:
+		return env.would([]intent{{"file/" + opt.output, "write", "asked to write the configuration"}})
 	case opt.output != "" && len(text) > 0:
 		if err := os.WriteFile(opt.output, text, 0o666); err != nil {
->>>>>>> 50dbc57 (cmd/pcompose: config has all flags of docker compose's)
 			return fmt.Errorf("cannot write configuration: %w", err)
 		}
 		return nil

@@ -78,8 +78,8 @@ func (c corpusCase) lay(t *testing.T, dir string) {
 	}
 }
 
-// words are a command line's, with 'single quotes' around what has spaces.
-func words(line string) []string {
+// argv are a command line's, with 'single quotes' around what has spaces.
+func argv(line string) []string {
 	var all []string
 	for i, part := range strings.Split(line, "'") {
 		if i%2 == 1 {
@@ -148,7 +148,7 @@ func (c corpusCase) pcompose(t *testing.T, dir, line string) (string, string) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	code := Run(context.Background(), words(line), Streams{In: in, Out: files[0], Err: files[1]}, c.environ(dir), Build{})
+	code := Run(context.Background(), append([]string{"pcompose"}, argv(line)...), Streams{In: in, Out: files[0], Err: files[1]}, c.environ(dir), Build{})
 	out, err := os.ReadFile(files[0].Name())
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func (c corpusCase) docker(t *testing.T, dir, line string) string {
 	// 2.40.3 follows some alias bombs until memory is gone.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 4194304; exec "$0" "$@"`, *record}, words(line)...)...)
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 4194304; exec "$0" "$@"`, *record}, argv(line)...)...)
 	cmd.Dir, cmd.Env = dir, c.environ(dir)
 	if input != "" {
 		in, err := os.Open(filepath.Join(dir, input))
