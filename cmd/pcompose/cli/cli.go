@@ -92,7 +92,7 @@ func Run(ctx context.Context, argv []string, streams Streams, environ []string, 
 		env.streams.Signals = pluginSignals(ctx, env, streams.Signals)
 		name, args := program(argv)
 		env.args = args
-		env.preset(args)
+		preset(env, args)
 		root := newRoot(env)
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 		root.SetArgs(args)
@@ -119,16 +119,16 @@ func (env *Env) end(err error) int {
 		return 128 + int(signal.signal)
 	case errors.As(err, &own):
 		if own.err != nil {
-			env.failure().Fail(own.err)
+			failure(env).Fail(own.err)
 		}
 		return own.code
 	}
-	env.failure().Fail(err)
+	failure(env).Fail(err)
 	return 1
 }
 
 // failure is the display of errors, which stay on standard error where COMPOSE_STATUS_STDOUT moves progress away from it.
-func (env *Env) failure() *ui.UI {
+func failure(env *Env) *ui.UI {
 	if !isTrue(env.getenv("COMPOSE_STATUS_STDOUT")) {
 		return env.ui
 	}

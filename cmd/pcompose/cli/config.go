@@ -49,7 +49,7 @@ func newConfig(env *Env, run action[configOptions]) *cobra.Command {
 }
 
 func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
-	text, err := env.configText(ctx, opt)
+	text, err := configText(ctx, env, opt)
 	switch {
 	case err != nil:
 		return err
@@ -67,7 +67,7 @@ func runConfig(ctx context.Context, env *Env, opt *configOptions) error {
 }
 
 // configText is what was asked for, of the project or of its files with the variables not replaced.
-func (env *Env) configText(ctx context.Context, opt *configOptions) ([]byte, error) {
+func configText(ctx context.Context, env *Env, opt *configOptions) ([]byte, error) {
 	if env.global.compatible {
 		opt.skip.Normalization = true // as docker compose has it
 	}
@@ -79,7 +79,7 @@ func (env *Env) configText(ctx context.Context, opt *configOptions) ([]byte, err
 			return nil, err
 		}
 		env.warn(warnings)
-		return opt.renderTree(ctx, env, tree)
+		return opt.renderTree(ctx, tree)
 	}
 	options.Skip.Interpolation = false
 	if opt.list != "" && opt.list != "environment" || opt.hash != "" {
@@ -105,5 +105,5 @@ func (env *Env) configText(ctx context.Context, opt *configOptions) ([]byte, err
 	if !options.Skip.Environment {
 		project = load.WithoutEnvFiles(project)
 	}
-	return opt.render(ctx, env, project)
+	return opt.render(ctx, project)
 }

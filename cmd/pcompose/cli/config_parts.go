@@ -34,7 +34,7 @@ func listings() []listing {
 }
 
 // render is what of the project was asked for.
-func (o *configOptions) render(ctx context.Context, env *Env, project *compose.Project) ([]byte, error) {
+func (o *configOptions) render(ctx context.Context, project *compose.Project) ([]byte, error) {
 	model := project.Model
 	switch o.list {
 	case "services":
@@ -75,7 +75,7 @@ func (o *configOptions) render(ctx context.Context, env *Env, project *compose.P
 		for name, s := range model.Services {
 			images[name] = s.Image
 		}
-		if err := env.pin(ctx, images); err != nil {
+		if err := pin(ctx, images); err != nil {
 			return nil, err
 		}
 		for name, s := range model.Services {
@@ -144,7 +144,7 @@ func (o *configOptions) hashes(project *compose.Project) ([]byte, error) {
 }
 
 // renderTree is what was asked for of files whose variables are not replaced.
-func (o *configOptions) renderTree(ctx context.Context, env *Env, tree map[string]any) ([]byte, error) {
+func (o *configOptions) renderTree(ctx context.Context, tree map[string]any) ([]byte, error) {
 	services, _ := tree["services"].(map[string]any)
 	switch o.list {
 	case "variables":
@@ -159,7 +159,7 @@ func (o *configOptions) renderTree(ctx context.Context, env *Env, tree map[strin
 				images[name], _ = s["image"].(string)
 			}
 		}
-		if err := env.pin(ctx, images); err != nil {
+		if err := pin(ctx, images); err != nil {
 			return nil, err
 		}
 		for name, image := range images {

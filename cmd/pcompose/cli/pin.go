@@ -12,7 +12,7 @@ import (
 )
 
 // pin puts the digests that registries have now to the images of services; those without an image stay.
-func (env *Env) pin(ctx context.Context, images map[string]string) error {
+func pin(ctx context.Context, images map[string]string) error {
 	registries := image.NewRegistries()
 	names := slices.Sorted(maps.Keys(images))
 	pinned, failures := make([]string, len(names)), make([]error, len(names))

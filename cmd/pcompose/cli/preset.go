@@ -11,7 +11,7 @@ import (
 
 // preset completes the environment before the flags take their defaults from it: COMPOSE_ variables of the project's .env
 // count as if they were set, as docker compose has it, and podman-compose's name for the project directory is known.
-func (env *Env) preset(args []string) {
+func preset(env *Env, args []string) {
 	if _, ok := env.vars["PWD"]; !ok {
 		env.vars["PWD"] = env.dir
 	}
