@@ -49,7 +49,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	before := s.routes()
+	before, filtered := s.routes(), s.layout.filtered()
 	s.config, s.layout = c, want
 	if err := s.assignInner(); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	if want.filtered() || before.inner() {
+	if want.filtered() || filtered {
 		if err := s.steer(before); err != nil {
 			return err
 		}

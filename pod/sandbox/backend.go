@@ -47,6 +47,8 @@ type spread struct {
 	protocol string
 	inner    uint16
 	targets  []target
+	// leaving are those that get nothing new.
+	leaving []target
 }
 
 // routes are the ways of all published ports.
@@ -54,8 +56,6 @@ type routes struct {
 	ways    []way
 	spreads []spread
 }
-
-func (r routes) inner() bool { return len(r.spreads) > 0 }
 
 // target finds a backend. An unknown container is in the first cell.
 func (s *inside) target(b backend) (target, error) {
@@ -176,15 +176,28 @@ func (s *Sandbox) routes() routes {
 			w.v4, w.v6 = w.v4 || t.v4.IsValid(), w.v6 || t.v6.IsValid()
 		}
 		r.ways = append(r.ways, w)
-		r.spreads = append(r.spreads, spread{protocol: l.port.Protocol, inner: l.inner, targets: s.inService(ts)})
+		r.spreads = append(r.spreads, s.spread(l, ts))
 	}
 	return r
+}
+
+func (s *inside) spread(l *listener, all []target) spread {
+	p := spread{protocol: l.port.Protocol, inner: l.inner, targets: s.inService(all)}
+	for _, t := range all {
+		if !slices.Contains(p.targets, t) {
+			p.leaving = append(p.leaving, t)
+		}
+	}
+	return p
 }
 
 // steer brings the rules to what routes gives now, where before was in force. The router knows the new pod-side ports
 // before the host uses them, and the old ones until it does no more: no connection falls between the two.
 func (s *Sandbox) steer(before routes) error {
 	now := s.routes()
+	if err := s.forgetFlows(now, before, netlink.ConntrackOrigSrcIP); err != nil {
+		return err
+	}
 	both := slices.Clone(now.spreads)
 	for _, p := range before.spreads {
 		if !slices.ContainsFunc(both, func(o spread) bool { return o.protocol == p.protocol && o.inner == p.inner }) {
@@ -204,7 +217,7 @@ func (s *Sandbox) steer(before routes) error {
 			return err
 		}
 	}
-	return s.forgetDropped(before, now)
+	return s.forgetFlows(before, now, netlink.ConntrackReplySrcIP)
 }
 
 // Ready says whether a container takes new connections: one that is ready does, with the other replicas behind the
@@ -226,9 +239,12 @@ func (s *Sandbox) Ready(container string, ready bool) error {
 	}) {
 		return nil
 	}
-	err := s.filter(now.spreads)
+	err := s.forgetFlows(now, before, netlink.ConntrackOrigSrcIP)
 	if err == nil {
-		err = s.forgetDropped(before, now)
+		err = s.filter(now.spreads)
+	}
+	if err == nil {
+		err = s.forgetFlows(before, now, netlink.ConntrackReplySrcIP)
 	}
 	if err != nil {
 		s.setReady(container, !ready)
@@ -244,19 +260,20 @@ func (s *inside) setReady(container string, ready bool) {
 	}
 }
 
-// forgetDropped makes the router's conntrack forget the datagram flows to targets that get none any more: a client
-// that keeps sending would never leave. Connections end by themselves.
-func (s *inside) forgetDropped(before, now routes) error {
-	gone := map[netip.Addr]bool{}
-	for _, p := range before.spreads {
+// forgetFlows makes the router's conntrack forget the datagram flows of targets that get some by one set of routes and
+// none by another. Those that a target answers would never leave it, as long as the client keeps sending; those that
+// it began itself, with a late answer, would be in the way when it gets some again. Connections end by themselves.
+func (s *inside) forgetFlows(some, none routes, of netlink.ConntrackFilterType) error {
+	addrs := map[netip.Addr]bool{}
+	for _, p := range some.spreads {
 		for _, t := range p.targets {
-			if p.protocol == pod.UDP && !now.leadsTo(p.inner, t) {
-				gone[t.v4], gone[t.v6] = true, true
+			if p.protocol == pod.UDP && !none.leadsTo(p.inner, t) {
+				addrs[t.v4], addrs[t.v6] = true, true
 			}
 		}
 	}
-	delete(gone, netip.Addr{})
-	if len(gone) == 0 {
+	delete(addrs, netip.Addr{})
+	if len(addrs) == 0 {
 		return nil
 	}
 	var h *netlink.Handle
@@ -267,8 +284,8 @@ func (s *inside) forgetDropped(before, now routes) error {
 		return fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
 	}
 	defer h.Close()
-	for addr := range gone {
-		forgetUDP(h, addr)
+	for addr := range addrs {
+		forgetUDP(h, of, addr)
 	}
 	return nil
 }

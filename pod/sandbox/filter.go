@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/pcompose/pcompose/pod"
 )
 
 // filterTable is the one table in the router's namespace.
@@ -16,6 +18,7 @@ const filterTable = "pcompose"
 // comes here.
 //
 //	chain prerouting  (nat)     from the way out to the pod-side port of a published port: dnat, backends in turn
+//	chain leaving     (filter)  late answers of a backend that is not ready: from the pod-side port
 //	chain postrouting (nat)     to the way out, not from the pod's address: masquerade
 //	chain forward     (filter)  internal networks and the way out: drop. Answers, networks to the way out, published: accept
 //	chain input       (filter)  to the first cell's containers: from the way out and their own networks
@@ -33,14 +36,18 @@ func (s *inside) filter(spreads []spread) error {
 	r := newRuleset(conn, filterTable)
 	r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	r.base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+	// What it rewrites is not translated again.
+	before := nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource - 1)
+	r.base("leaving", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, before)
 	for _, p := range spreads {
-		for _, pod := range []netip.Addr{v4, v6} {
-			r.spread(p, pod)
+		for _, addr := range []netip.Addr{v4, v6} {
+			r.spread(p, addr)
+			r.leave(p, addr)
 		}
 	}
-	for _, pod := range []netip.Addr{v4, v6} {
-		if pod.IsValid() {
-			r.add("postrouting", out(podLink, expr.CmpOpEq), notFrom(pod), []expr.Any{&expr.Masq{}})
+	for _, addr := range []netip.Addr{v4, v6} {
+		if addr.IsValid() {
+			r.add("postrouting", out(podLink, expr.CmpOpEq), notFrom(addr), []expr.Any{&expr.Masq{}})
 		}
 	}
 	r.forward(s.layout)
@@ -53,10 +60,10 @@ func (s *inside) filter(spreads []spread) error {
 }
 
 // spread sends what arrives at the pod-side port to the targets of one family in turn.
-func (r *ruleset) spread(p spread, pod netip.Addr) {
+func (r *ruleset) spread(p spread, addr netip.Addr) {
 	var targets []netip.AddrPort
 	for _, t := range p.targets {
-		if at := t.at(pod.Is4()); pod.IsValid() && at.Addr().IsValid() && !t.internal {
+		if at := t.at(addr.Is4()); addr.IsValid() && at.Addr().IsValid() && !t.internal {
 			targets = append(targets, at)
 		}
 	}
@@ -69,7 +76,19 @@ func (r *ruleset) spread(p spread, pod netip.Addr) {
 				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
 			}
 		}
-		r.add("prerouting", in(podLink, expr.CmpOpEq), to(netip.PrefixFrom(pod, pod.BitLen())), port(p.protocol, p.inner), turn, translate(at.Addr(), at.Port()))
+		r.add("prerouting", in(podLink, expr.CmpOpEq), to(netip.PrefixFrom(addr, addr.BitLen())), port(p.protocol, p.inner), turn, translate(at.Addr(), at.Port()))
+	}
+}
+
+// leave sees to datagrams of backends that get nothing new. Their flows are forgotten, so that the client's next
+// datagram goes to another backend; what they still answer begins a flow of its own, which conntrack translates to
+// where the client does not wait for it. So its header is rewritten, and conntrack knows nothing of that.
+func (r *ruleset) leave(p spread, addr netip.Addr) {
+	for _, t := range p.leaving {
+		if at := t.at(addr.Is4()); p.protocol == pod.UDP && addr.IsValid() && at.Addr().IsValid() {
+			r.add("leaving", out(podLink, expr.CmpOpEq), from(netip.PrefixFrom(at.Addr(), addr.BitLen())), sourcePort(at.Port()),
+				original(), rewriteSource(addr, p.inner))
+		}
 	}
 }
 

@@ -40,6 +40,37 @@ func port(name string, number uint16) []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(number)})
 }
 
+// sourcePort matches the UDP port that a datagram comes from.
+func sourcePort(number uint16) []expr.Any {
+	return append(protocol(unix.IPPROTO_UDP),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(number)})
+}
+
+// original matches what goes the way of the first packet of its flow.
+func original() []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}},
+	}
+}
+
+// rewriteSource writes address and UDP port into the headers, and the check sums with them: that of UDP covers the
+// address too (RFC 768), that of IPv6 is only there.
+func rewriteSource(addr netip.Addr, port uint16) []expr.Any {
+	header := &expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: expr.PayloadBaseNetworkHeader,
+		Offset: 8, Len: 16, CsumFlags: unix.NFT_PAYLOAD_L4CSUM_PSEUDOHDR}
+	if addr.Is4() {
+		header.Offset, header.Len, header.CsumType, header.CsumOffset = 12, 4, expr.CsumTypeInet, 10
+	}
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: addr.AsSlice()}, header,
+		&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
+		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: expr.PayloadBaseTransportHeader,
+			Offset: 0, Len: 2, CsumType: expr.CsumTypeInet, CsumOffset: 6},
+	}
+}
+
 func protocol(number byte) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},

@@ -93,7 +93,11 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 		return nil, fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
 	}
 	defer inside.Close()
-	routes, err := inside.RouteList(nil, unix.AF_INET)
+	link, err := inside.LinkByName(podLink)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find %s of the pod: %w", podLink, err)
+	}
+	routes, err := inside.RouteList(link, unix.AF_INET)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list routes of the pod: %w", err)
 	}
@@ -103,7 +107,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 			u.gateway = gw.Unmap()
 		}
 	}
-	addrs, err := inside.AddrList(nil, unix.AF_UNSPEC)
+	addrs, err := inside.AddrList(link, unix.AF_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list addresses of the pod: %w", err)
 	}
@@ -111,7 +115,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 	for _, a := range addrs {
 		p := fromIPNet(a.IPNet)
 		all[p.Addr()] = true
-		if p.Addr().Is4() && !p.Addr().IsLoopback() {
+		if p.Addr().Is4() {
 			u.v4 = p.Addr()
 		}
 	}
@@ -164,20 +168,20 @@ func (u *veth) forgetUDP() error {
 	defer h.Close()
 	for _, addr := range []netip.Addr{u.v4, u.v6} {
 		if addr.IsValid() {
-			forgetUDP(h, addr)
+			forgetUDP(h, netlink.ConntrackReplySrcIP, addr)
 		}
 	}
 	return nil
 }
 
-// forgetUDP drops the flows that an address answers. A kernel without ctnetlink leaves it to the timeout.
-func forgetUDP(h *netlink.Handle, addr netip.Addr) {
+// forgetUDP drops the flows that an address answers, or that it began. A kernel without ctnetlink leaves it to the timeout.
+func forgetUDP(h *netlink.Handle, of netlink.ConntrackFilterType, addr netip.Addr) {
 	family := netlink.InetFamily(unix.AF_INET6)
 	if addr.Is4() {
 		family = unix.AF_INET
 	}
 	flows := &netlink.ConntrackFilter{}
-	if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(netlink.ConntrackReplySrcIP, addr.AsSlice()) == nil {
+	if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(of, addr.AsSlice()) == nil {
 		_, _ = h.ConntrackDeleteFilters(netlink.ConntrackTable, family, flows)
 	}
 }

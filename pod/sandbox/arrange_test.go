@@ -1,0 +1,610 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+func TestPortsOfOtherCells(t *testing.T) {
+	host(t)
+	machine, host4, host6, its4 := outside(t)
+	s := startPlanned(t, "cellport")
+	for _, cell := range []string{"", "api", "db", "keys", "web-2"} {
+		echoTCP(t, only(s.cell(cell)), 80)
+	}
+	echoUDP(t, only(s.cell("api")), 53)
+	want := []pod.Port{tcp("api", 18201, 80), tcp("db", 18202, 80), tcp("keys", 18203, 80), tcp("web-1", 18204, 80),
+		{Container: "api", HostPort: 18201, ContainerPort: 53, Protocol: pod.UDP}}
+	for range 2 {
+		_, err := s.Publish(want)
+		must(t, err)
+	}
+	v4, _ := s.Address()
+	// Another machine keeps its address; this one's localhost comes through the proxy, from the container's own address.
+	wantAnswer(t, machine, host4.String(), 18201, fmt.Sprintf("80 saw %s\nhello", its4))
+	wantAnswer(t, machine, host6.String(), 18201, "80 saw 2001:db8::2\nhello")
+	wantAnswer(t, machine, host4.String(), 18202, fmt.Sprintf("80 saw %s\nhello", its4))
+	wantAnswer(t, machine, host6.String(), 18202, "80 saw 10.210.0.3\nhello") // its network has no IPv6
+	wantAnswer(t, machine, host4.String(), 18204, fmt.Sprintf("80 saw %s\nhello", its4))
+	wantAnswer(t, nil, "127.0.0.1", 18201, "80 saw 10.210.1.3\nhello")
+	wantAnswer(t, nil, "::1", 18202, "80 saw 10.210.0.3\nhello")
+	wantAnswer(t, nil, "127.0.0.1", 18204, fmt.Sprintf("80 saw %s\nhello", v4))
+	wantAnswer(t, nil, host4.String(), 18201, fmt.Sprintf("80 saw %s\nhello", host4))
+	// A cell reaches itself and its neighbours by the host's address, as a container does that has no neighbours.
+	for _, from := range []string{"", "api", "db"} {
+		wantAnswer(t, s.cell(from), host4.String(), 18201, fmt.Sprintf("80 saw %s\nhello", s.Gateway()))
+	}
+	// An internal network: this machine alone gets in.
+	wantAnswer(t, nil, "127.0.0.1", 18203, "80 saw 10.210.2.3\nhello")
+	wantRefused(t, machine, host4.String(), 18203)
+	wantRefused(t, nil, host4.String(), 18203)
+	if got, want := s.Published(), want; !slices.Equal(got, want) {
+		t.Errorf("published %v, want %v", got, want)
+	}
+	for _, c := range []struct{ from, to string }{{"machine", host4.String()}, {"", "127.0.0.1"}} {
+		ns := machine
+		if c.from == "" {
+			ns = nil
+		}
+		if got, err := askUDP(ns, c.to, 18201); err != nil || !strings.HasSuffix(got, ": hello") {
+			t.Errorf("UDP by %s: %q, %v", c.to, got, err)
+		}
+	}
+	for container, why := range map[string]string{"alone": "its network mode is none"} {
+		if _, err := s.Publish([]pod.Port{tcp(container, 18205, 80)}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	wantAnswer(t, machine, host4.String(), 18201, fmt.Sprintf("80 saw %s\nhello", its4))
+	_, err := s.Publish(nil)
+	must(t, err)
+	wantRefused(t, machine, host4.String(), 18201)
+}
+
+func askUDP(from *namespace, to string, port uint16) (string, error) {
+	var c net.Conn
+	dial := func() (err error) {
+		c, err = net.Dial("udp", net.JoinHostPort(to, fmt.Sprint(port)))
+		return err
+	}
+	err := error(nil)
+	if from == nil {
+		err = dial()
+	} else {
+		err = from.do(dial)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return exchangeUDP(c)
+}
+
+func exchangeUDP(c net.Conn) (string, error) {
+	c.SetDeadline(time.Now().Add(3 * time.Second))
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return "", err
+	}
+	buf := make([]byte, 1500)
+	n, err := c.Read(buf)
+	return string(buf[:n]), err
+}
+
+// named serves TCP and UDP in a cell until stopped, and says its name.
+func named(t testing.TB, ns *namespace, name string, port uint16) (stop func()) {
+	t.Helper()
+	var l net.Listener
+	var u net.PacketConn
+	must(t, ns.do(func() (err error) {
+		if l, err = net.Listen("tcp", fmt.Sprintf(":%d", port)); err != nil {
+			return err
+		}
+		u, err = net.ListenPacket("udp", fmt.Sprintf(":%d", port))
+		return err
+	}))
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(io.Discard, c)
+				io.WriteString(c, name)
+			}()
+		}
+	}()
+	go func() {
+		buf := make([]byte, 1500)
+		for {
+			_, from, err := u.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			u.WriteTo([]byte(name), from)
+		}
+	}()
+	stop = sync.OnceFunc(func() { l.Close(); u.Close() })
+	t.Cleanup(stop)
+	return stop
+}
+
+func TestReplicasInTurn(t *testing.T) {
+	host(t)
+	machine, host4, _, _ := outside(t)
+	s := startPlanned(t, "turn")
+	stop1 := named(t, s.cells[0], "one", 80)
+	stop2 := named(t, s.cell("web-2"), "two", 80)
+	udp := func(c string) pod.Port {
+		return pod.Port{Container: c, HostPort: 18210, ContainerPort: 80, Protocol: pod.UDP}
+	}
+	want := []pod.Port{tcp("web-1", 18210, 80), tcp("web-2", 18210, 80), udp("web-1"), udp("web-2")}
+	bound, err := s.Publish(want)
+	must(t, err)
+	if !slices.Equal(bound, want) || !slices.Equal(s.Published(), want) {
+		t.Errorf("bound %v, published %v", bound, s.Published())
+	}
+	clients := map[string]func() (string, error){
+		"machine":     func() (string, error) { return ask(machine, host4, 18210) },
+		"host":        func() (string, error) { return ask(nil, netip.MustParseAddr("127.0.0.1"), 18210) },
+		"machine udp": func() (string, error) { return askUDP(machine, host4.String(), 18210) },
+		"host udp":    func() (string, error) { return askUDP(nil, "127.0.0.1", 18210) },
+	}
+	count := func(client string, n int) string {
+		got := map[string]int{}
+		for range n {
+			who, err := clients[client]()
+			if err != nil {
+				who = err.Error()
+			}
+			got[who]++
+		}
+		return fmt.Sprint(got)
+	}
+	for client := range clients {
+		if got := count(client, 10); got != "map[one:5 two:5]" {
+			t.Errorf("%s gets %s", client, got)
+		}
+	}
+	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18210))
+	must(t, err)
+	defer held.Close()
+	flow, err := machine.connect(pod.UDP, netip.AddrPortFrom(host4, 18210))
+	must(t, err)
+	defer flow.Close()
+	_, err = exchangeUDP(flow)
+	must(t, err)
+
+	// Load while each is taken out, stopped, and taken in again, some rounds.
+	var failed, done atomic.Int64
+	ctx, end := context.WithCancel(t.Context())
+	var clientsDone sync.WaitGroup
+	for name, ask := range clients {
+		clientsDone.Add(1)
+		go func() {
+			defer clientsDone.Done()
+			for ctx.Err() == nil {
+				if got, err := ask(); err != nil || got != "one" && got != "two" {
+					failed.Add(1)
+					t.Errorf("%s: %q, %v", name, got, err)
+				}
+				done.Add(1)
+			}
+		}()
+	}
+	clientsDone.Add(1)
+	go func() {
+		defer clientsDone.Done()
+		for ctx.Err() == nil {
+			if got, err := exchangeUDP(flow); err != nil || got != "one" && got != "two" {
+				failed.Add(1)
+				t.Errorf("one flow: %q, %v", got, err)
+			}
+		}
+	}()
+	settle := func() { // what was on its way when the switch was made has arrived
+		for from := done.Load(); done.Load() < from+40 && failed.Load() == 0; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for range 5 {
+		must(t, s.Ready("web-1", false))
+		settle()
+		stop1()
+		settle()
+		stop1 = named(t, s.cells[0], "one", 80)
+		must(t, s.Ready("web-1", true))
+		must(t, s.Ready("web-2", false))
+		must(t, s.Ready("web-2", false))
+		settle()
+		stop2()
+		settle()
+		stop2 = named(t, s.cell("web-2"), "two", 80)
+		must(t, s.Ready("web-2", true))
+	}
+	end()
+	clientsDone.Wait()
+	t.Logf("%d requests, %d failed", done.Load(), failed.Load())
+	held.(*net.TCPConn).CloseWrite()
+	if got, err := io.ReadAll(held); err != nil || len(got) != 3 {
+		t.Errorf("a connection from before gets %q, %v", got, err)
+	}
+	// None is ready: better one that is not than nobody.
+	must(t, s.Ready("web-1", false))
+	if got := count("machine", 4); got != "map[two:4]" {
+		t.Errorf("machine gets %s", got)
+	}
+	must(t, s.Ready("web-2", false))
+	if got := count("machine", 4); got != "map[one:2 two:2]" {
+		t.Errorf("machine gets %s", got)
+	}
+	// Two services are not replicas.
+	var taken *PortTaken
+	if _, err := s.Publish([]pod.Port{tcp("web-1", 18210, 80), tcp("api", 18210, 80)}); !errors.As(err, &taken) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestScaleLive(t *testing.T) {
+	host(t)
+	machine, host4, _, _ := outside(t)
+	s := start(t, "scale")
+	named(t, s.cells[0], "one", 80)
+	_, err := s.Publish([]pod.Port{tcp("web-1", 18220, 80)})
+	must(t, err)
+	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18220))
+	must(t, err)
+	defer held.Close()
+
+	ctx, end := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	var done atomic.Int64
+	for _, from := range []*namespace{machine, nil} {
+		load.Add(1)
+		go func() {
+			defer load.Done()
+			for ctx.Err() == nil {
+				to := host4
+				if from == nil {
+					to = netip.MustParseAddr("127.0.0.1")
+				}
+				if got, err := ask(from, to, 18220); err != nil || len(got) != 3 {
+					t.Errorf("%q, %v", got, err)
+				}
+				done.Add(1)
+			}
+		}()
+	}
+	// From one cell to many, and back, twice.
+	cells, networks, members := plan()
+	two := []pod.Port{tcp("web-1", 18220, 80), tcp("web-2", 18220, 80)}
+	for range 2 {
+		must(t, s.Arrange(t.Context(), cells, networks, members))
+		must(t, s.Arrange(t.Context(), cells, networks, members))
+		stop := named(t, s.cell("web-2"), "two", 80)
+		_, err = s.Publish(two)
+		must(t, err)
+		got := map[string]bool{}
+		for i := 0; i < 100 && len(got) < 2; i++ {
+			answer, err := ask(machine, host4, 18220)
+			must(t, err)
+			got[answer] = true
+		}
+		if !got["one"] || !got["two"] {
+			t.Errorf("answers are %v", got)
+		}
+		// While the others are not touched, one network goes, and one cell.
+		must(t, s.Ready("web-2", false))
+		for from := done.Load(); done.Load() < from+20 && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		_, err = s.Publish(two[:1])
+		must(t, err)
+		few := slices.DeleteFunc(slices.Clone(cells), func(c pod.Cell) bool { return c.Name != pod.DefaultCell && c.Name != "api" })
+		must(t, s.Arrange(t.Context(), few, networks[:2], members))
+		wantNothing(t, s.cell("api"), "10.210.1.4", 80)
+		one := []pod.Cell{{Name: pod.DefaultCell}}
+		must(t, s.Arrange(t.Context(), one, networks, members[:1]))
+	}
+	end()
+	load.Wait()
+	t.Logf("%d requests", done.Load())
+	held.(*net.TCPConn).CloseWrite()
+	if got, err := io.ReadAll(held); err != nil || string(got) != "one" {
+		t.Errorf("a connection from before gets %q, %v", got, err)
+	}
+	if state := routerState(t, s); strings.Contains(state, "bridge") || strings.Contains(state, "table inet") {
+		t.Errorf("left in the first cell:\n%s", state)
+	}
+}
+
+// routerState is what is in the first cell.
+func routerState(t *testing.T, s *Sandbox) (state string) {
+	t.Helper()
+	must(t, s.cells[0].do(func() error {
+		for _, args := range [][]string{{"ip", "-d", "link"}, {"ip", "-o", "addr"}, {"ip", "route", "show", "table", "all"}, {"nft", "list", "ruleset"}} {
+			state += run(t, args[0], args[1:]...)
+		}
+		return nil
+	}))
+	return state
+}
+
+func TestRemovedCellIsGone(t *testing.T) {
+	host(t)
+	s := startPlanned(t, "gone")
+	echoTCP(t, only(s.cell("api")), 81)
+	_, err := s.Publish([]pod.Port{tcp("api", 18230, 81)})
+	must(t, err)
+	through, err := net.Dial("tcp", "127.0.0.1:18230")
+	must(t, err)
+	defer through.Close()
+	io.ReadFull(through, make([]byte, 3))
+	// A link goes with its namespace.
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "pctwitness"
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "witness", PeerNamespace: netlink.NsFd(s.cell("web-2").fd())}))
+	_, err = s.Publish(nil)
+	must(t, err)
+	cells, networks, members := plan()
+	cells = slices.DeleteFunc(cells, func(c pod.Cell) bool { return c.Name == "web-2" })
+	must(t, s.Arrange(t.Context(), cells, networks, members))
+	if s.NamespacePath("web-2") != "" || s.NamespacePath("api") == "" {
+		t.Error("NamespacePath does not follow")
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := netlink.LinkByName("pctwitness"); err != nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the namespace of a removed cell is still there")
+		}
+	}
+}
+
+func TestAdoptCells(t *testing.T) {
+	host(t)
+	machine, host4, _, _ := outside(t)
+	c := planned(t, "adoptcells")
+	first, err := Create(t.Context(), c)
+	must(t, err)
+	named(t, first.cells[0], "one", 80)
+	named(t, first.cell("web-2"), "two", 80)
+	ports := []pod.Port{tcp("web-1", 18240, 80), tcp("web-2", 18240, 80), tcp("api", 18241, 80)}
+	_, err = first.Publish(ports)
+	must(t, err)
+	must(t, first.Ready("web-1", false))
+	files, err := first.Files()
+	must(t, err)
+	state, hostRules := routerState(t, first), run(t, "nft", "list", "ruleset")
+	must(t, first.Release())
+	for range 4 {
+		if got, err := ask(machine, host4, 18240); err != nil || got != "two" {
+			t.Errorf("without a supervisor: %q, %v", got, err)
+		}
+	}
+	// The next one is told of a cell that was to be made, and of one that was to go.
+	more := c
+	more.Out = []string{"web-1"}
+	more.Cells = slices.DeleteFunc(slices.Clone(c.Cells), func(c pod.Cell) bool { return c.Name == "keys" })
+	fresh := c.Cells[4]
+	fresh.Name, fresh.Links = "web-3", []pod.Link{{Network: "front", Interface: "eth0", IPv4: "10.210.1.5/24", Default: true}}
+	more.Cells = append(more.Cells, fresh)
+	s, err := Adopt(t.Context(), more, files)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	for _, client := range []func() (string, error){
+		func() (string, error) { return ask(machine, host4, 18240) },
+		func() (string, error) { return ask(nil, netip.MustParseAddr("127.0.0.1"), 18240) },
+	} {
+		if got, err := client(); err != nil || got != "two" {
+			t.Errorf("adopted: %q, %v", got, err)
+		}
+	}
+	named(t, s.cell("web-3"), "three", 81)
+	if got, err := ask(s.cell("web-2"), netip.MustParseAddr("10.210.1.5"), 81); err != nil || got != "three" {
+		t.Errorf("a cell made in Adopt: %q, %v", got, err)
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	// Back to what was: the rules are the same, and nothing but the new links' numbers differs.
+	must(t, s.Arrange(t.Context(), c.Cells, c.Networks, c.Members))
+	again := routerState(t, s)
+	if rules(again) != rules(state) {
+		t.Errorf("rules of the first cell are\n%s\nwere\n%s", rules(again), rules(state))
+	}
+	if now := run(t, "nft", "list", "ruleset"); now != hostRules {
+		t.Errorf("rules are\n%s\nwere\n%s", now, hostRules)
+	}
+}
+
+func rules(state string) string { return state[strings.Index(state, "table inet"):] }
+
+// TestArrangeCutOff cuts an Arrange off after each link it makes, and asks for the same again, of another sandbox.
+func TestArrangeCutOff(t *testing.T) {
+	host(t)
+	whole := startPlanned(t, "whole")
+	_, want, _ := strings.Cut(normal(t, whole), "\n")
+	for _, lost := range []string{"api", "db", "keys", "web-2"} {
+		t.Run(lost, func(t *testing.T) {
+			c := planned(t, "cut"+lost)
+			first, err := Create(t.Context(), c)
+			must(t, err)
+			// What a kill leaves: a cell whose file nobody held yet, links without addresses, an address of before.
+			h, err := first.cell(lost).route()
+			must(t, err)
+			link, err := h.LinkByName("eth0")
+			must(t, err)
+			must(t, settleAddresses(h, link, []netip.Prefix{netip.MustParsePrefix("10.210.9.9/24")}, 0))
+			h.Close()
+			files, err := first.Files()
+			must(t, err)
+			if lost != "db" {
+				files["netns/"+lost].Close()
+				delete(files, "netns/"+lost)
+			}
+			must(t, first.Release())
+			s, err := Adopt(t.Context(), c, files)
+			must(t, err)
+			for _, f := range files {
+				f.Close()
+			}
+			if _, got, _ := strings.Cut(normal(t, s), "\n"); got != want {
+				t.Errorf("the pod is\n%s\nwant\n%s", got, want)
+			}
+			must(t, s.Release())
+			must(t, Remove(c.ID))
+		})
+	}
+}
+
+// normal is what is in all cells, without what differs from pod to pod.
+func normal(t *testing.T, s *Sandbox) string {
+	t.Helper()
+	v4, v6 := s.Address()
+	var b strings.Builder
+	for _, ns := range s.cells {
+		fmt.Fprintf(&b, "cell %s\n", ns.name)
+		must(t, ns.do(func() error {
+			addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+			if err != nil {
+				return err
+			}
+			var lines []string
+			for _, a := range addrs {
+				link, err := netlink.LinkByIndex(a.LinkIndex)
+				if err != nil {
+					return err
+				}
+				if a.IP.IsLinkLocalUnicast() || a.IP.Equal(v4.AsSlice()) || a.IP.Equal(v6.AsSlice()) {
+					continue
+				}
+				lines = append(lines, fmt.Sprintln(link.Attrs().Name, link.Attrs().MTU, link.Attrs().HardwareAddr, a.IPNet))
+			}
+			slices.Sort(lines)
+			b.WriteString(strings.Join(lines, ""))
+			b.WriteString(run(t, "ip", "route"))
+			return nil
+		}))
+	}
+	return b.String()
+}
+
+func TestLinkAsPlanned(t *testing.T) {
+	host(t)
+	c := planned(t, "linkplan")
+	c.Cells[1].Links[0].MAC = "02:00:00:00:00:07"
+	c.Cells[1].Links[0].LinkLocal = []string{"169.254.7.7"}
+	s, err := Create(t.Context(), c)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	check := func(link string, mtu int, mac string, addrs ...string) {
+		t.Helper()
+		must(t, s.cell("api").do(func() error {
+			l, err := netlink.LinkByName(link)
+			if err != nil {
+				return err
+			}
+			if a := l.Attrs(); a.MTU != mtu || mac != "" && a.HardwareAddr.String() != mac {
+				t.Errorf("%s has mtu %d and address %s", link, a.MTU, a.HardwareAddr)
+			}
+			for _, addr := range addrs {
+				if out := run(t, "ip", "-o", "addr", "show", "dev", link); !strings.Contains(out, " "+addr+" ") || strings.Contains(out, "tentative noprefixroute") {
+					t.Errorf("%s has\n%s\nnot %s", link, out, addr)
+				}
+			}
+			return nil
+		}))
+	}
+	check("eth0", 1500, "02:00:00:00:00:07", "10.210.0.2/24", "169.254.7.7/16")
+	check("eth1", 1400, "", "10.210.1.3/24", "fd00:1::3/64")
+	// Live: another mtu, address, name and way out.
+	c.Networks[1].MTU = 1300
+	c.Cells[1].Links[0] = pod.Link{Network: "back", Interface: "lan", IPv4: "10.210.0.9/24", Default: true}
+	c.Cells[1].Links[1].Default, c.Cells[1].Links[1].IPv4 = false, "10.210.1.9/24"
+	for range 2 {
+		must(t, s.Arrange(t.Context(), c.Cells, c.Networks, c.Members))
+		check("lan", 1500, "", "10.210.0.9/24")
+		check("eth1", 1300, "", "10.210.1.9/24")
+	}
+	must(t, s.cell("api").do(func() error {
+		if out := run(t, "ip", "route", "show", "default"); strings.TrimSpace(out) != "default via 10.210.0.1 dev lan onlink" {
+			t.Errorf("default route is %q", out)
+		}
+		return nil
+	}))
+	for _, bad := range []struct {
+		cells []pod.Cell
+		want  string
+	}{
+		{[]pod.Cell{{Name: "other"}}, `the first cell is "default"`},
+		{[]pod.Cell{{Name: "default"}, {Name: "x", Mode: "container:y"}}, `cannot make cell "x": network mode "container:y"`},
+		{[]pod.Cell{{Name: "default"}, {Name: "x", Links: []pod.Link{{Network: "moon"}}}}, `cannot link cell "x": there is no network "moon"`},
+	} {
+		if err := s.Arrange(t.Context(), bad.cells, c.Networks, nil); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("error is %v, want %s", err, bad.want)
+		}
+	}
+}
+
+func TestHostModeIsTheHost(t *testing.T) {
+	host(t)
+	c := config(t, "hostmode")
+	c.Cells = []pod.Cell{{Name: pod.DefaultCell}, {Name: "h", Mode: pod.NetworkHost}}
+	s, err := Create(t.Context(), c)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	a, err := os.Stat(s.NamespacePath("h"))
+	must(t, err)
+	b, err := os.Stat("/proc/self/ns/net")
+	must(t, err)
+	if !os.SameFile(a, b) {
+		t.Error("the cell is not the host")
+	}
+}
+
+func TestInternalPodIsShut(t *testing.T) {
+	host(t)
+	machine, host4, _, its4 := outside(t)
+	c := config(t, "shut")
+	c.Networks = []pod.Network{{Key: "default", Internal: true}}
+	s, err := Create(t.Context(), c)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	echoTCP(t, s, 80)
+	echoTCP(t, only(machine), 7000)
+	_, err = s.Publish([]pod.Port{tcp("web", 18250, 80)})
+	must(t, err)
+	v4, _ := s.Address()
+	wantNothing(t, s.cells[0], its4.String(), 7000)
+	wantRefused(t, machine, host4.String(), 18250)
+	if _, err := ask(nil, v4, 80); err == nil {
+		t.Error("the host gets in")
+	}
+	wantAnswer(t, nil, "127.0.0.1", 18250, fmt.Sprintf("80 saw %s\nhello", v4))
+	// The network opens, and shuts again.
+	must(t, s.Arrange(t.Context(), nil, []pod.Network{{Key: "default"}}, nil))
+	wantAnswer(t, s.cells[0], its4.String(), 7000, fmt.Sprintf("7000 saw %s\nhello", host4))
+	wantAnswer(t, machine, host4.String(), 18250, fmt.Sprintf("80 saw %s\nhello", its4))
+	must(t, s.Arrange(t.Context(), nil, c.Networks, nil))
+	wantNothing(t, s.cells[0], its4.String(), 7000)
+	wantRefused(t, machine, host4.String(), 18250)
+}
