@@ -244,7 +244,7 @@ func (b *bundle) hosts(gateway netip.Addr) []byte {
 	if c.Hostname == "" {
 		c.Hostname = b.record.ID[:12]
 	}
-	return sandbox.Hosts(c, e.Project().Spec.Containers, gateway)
+	return sandbox.Hosts(c, e.Project().Spec, gateway)
 }
 
 // writeHosts writes /etc/hosts again, in place, for a container that names the host: its address is known once

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -264,16 +265,16 @@ func (s *inside) setReady(container string, ready bool) {
 // none by another. Those that a target answers would never leave it, as long as the client keeps sending; those that
 // it began itself, with a late answer, would be in the way when it gets some again. Connections end by themselves.
 func (s *inside) forgetFlows(some, none routes, of netlink.ConntrackFilterType) error {
-	addrs := map[netip.Addr]bool{}
+	at := map[netip.AddrPort]bool{}
 	for _, p := range some.spreads {
 		for _, t := range p.targets {
 			if p.protocol == pod.UDP && !none.leadsTo(p.inner, t) {
-				addrs[t.v4], addrs[t.v6] = true, true
+				at[t.at(true)], at[t.at(false)] = true, true
 			}
 		}
 	}
-	delete(addrs, netip.Addr{})
-	if len(addrs) == 0 {
+	maps.DeleteFunc(at, func(a netip.AddrPort, _ bool) bool { return !a.IsValid() })
+	if len(at) == 0 {
 		return nil
 	}
 	var h *netlink.Handle
@@ -284,8 +285,8 @@ func (s *inside) forgetFlows(some, none routes, of netlink.ConntrackFilterType) 
 		return fmt.Errorf("cannot open a netlink socket in the pod: %w", err)
 	}
 	defer h.Close()
-	for addr := range addrs {
-		forgetUDP(h, of, addr)
+	for a := range at {
+		forgetUDP(h, of, a)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pcompose/pcompose/pod"
@@ -23,7 +24,7 @@ func TestHosts(t *testing.T) {
 		{Name: "shop-db-run-1", Service: "db", Cell: "default", OneOff: true, Hostname: "abc"},
 		web,
 	}
-	got := string(Hosts(web, all, netip.MustParseAddr("10.89.255.254")))
+	got := string(Hosts(web, pod.Spec{Containers: all}, netip.MustParseAddr("10.89.255.254")))
 	want := `127.0.0.1	localhost
 ::1	localhost ip6-localhost ip6-loopback
 127.0.0.1	www.example.org www shop-web-1 web
@@ -38,6 +39,46 @@ func TestHosts(t *testing.T) {
 `
 	if got != want {
 		t.Errorf("hosts is\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestHostsOfCells(t *testing.T) {
+	on := func(networks ...string) (as []pod.Attachment) {
+		for _, n := range networks {
+			name, alias, _ := strings.Cut(n, "=")
+			a := pod.Attachment{Network: name}
+			if alias != "" {
+				a.Aliases = []string{alias}
+			}
+			as = append(as, a)
+		}
+		return as
+	}
+	cells, networks, _ := plan()
+	spec := pod.Spec{Cells: cells, Networks: networks, Containers: []pod.Container{
+		{Name: "api", Service: "api", Cell: "api", Networks: on("back=backend", "front=gate")},
+		{Name: "db", Service: "db", Cell: "db", Hostname: "keys", Networks: on("back=store", "vault=safe")},
+		{Name: "keys", Service: "keys", Cell: "keys", Networks: on("vault")},
+		{Name: "lone", Service: "lone", Cell: "alone", NetworkMode: pod.NetworkNone},
+		{Name: "side", Service: "side", Cell: pod.DefaultCell, Networks: on("front=gate")},
+		{Name: "web-1", Service: "web", Cell: pod.DefaultCell, Networks: on("front=www"),
+			Aliases: []pod.Alias{{Name: "rest", Service: "api"}, {Name: "vault", Service: "db"}}},
+		{Name: "web-2", Service: "web", Cell: "web-2", Networks: on("front=www"), Aliases: []pod.Alias{{Name: "pages", Service: "web"}}},
+		{Name: "web-run-1", Service: "web", Cell: pod.DefaultCell, OneOff: true, Networks: on("front=www")},
+	}}
+	for name, want := range map[string]string{
+		"web-1": "127.0.0.1\tweb-1 web www\n10.210.1.3\tapi gate\n127.0.0.1\tside gate\n10.210.1.4\tweb-2 web www\n127.0.0.1\tweb-run-1\n10.210.1.3\trest\n",
+		"web-2": "127.0.0.1\tweb-2 web www\n10.210.1.3\tapi gate\n10.210.1.2\tside gate\n10.210.1.2\tweb-1 web www\n10.210.1.2\tweb-run-1\n10.210.1.2\tpages\n127.0.0.1\tpages\n",
+		"api":   "127.0.0.1\tapi backend gate\n10.210.0.3\tdb store\n10.210.1.2\tside gate\n10.210.1.2\tweb-1 web www\n10.210.1.4\tweb-2 web www\n10.210.1.2\tweb-run-1\n",
+		"db":    "127.0.0.1\tkeys db store safe\n10.210.0.2\tapi backend\n",
+		"keys":  "127.0.0.1\tkeys\n10.210.2.2\tdb safe\n",
+		"lone":  "127.0.0.1\tlone\n",
+	} {
+		c, _ := spec.Container(name)
+		got := strings.TrimPrefix(string(Hosts(c, spec, netip.Addr{})), "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+		if got != want {
+			t.Errorf("hosts of %s is\n%s\nwant\n%s", name, got, want)
+		}
 	}
 }
 

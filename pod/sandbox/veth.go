@@ -168,20 +168,25 @@ func (u *veth) forgetUDP() error {
 	defer h.Close()
 	for _, addr := range []netip.Addr{u.v4, u.v6} {
 		if addr.IsValid() {
-			forgetUDP(h, netlink.ConntrackReplySrcIP, addr)
+			forgetUDP(h, netlink.ConntrackReplySrcIP, netip.AddrPortFrom(addr, 0))
 		}
 	}
 	return nil
 }
 
-// forgetUDP drops the flows that an address answers, or that it began. A kernel without ctnetlink leaves it to the timeout.
-func forgetUDP(h *netlink.Handle, of netlink.ConntrackFilterType, addr netip.Addr) {
+// forgetUDP drops the flows that an address answers, or that it began from the port. A kernel without ctnetlink leaves
+// it to the timeout.
+func forgetUDP(h *netlink.Handle, of netlink.ConntrackFilterType, at netip.AddrPort) {
 	family := netlink.InetFamily(unix.AF_INET6)
-	if addr.Is4() {
+	if at.Addr().Is4() {
 		family = unix.AF_INET
 	}
 	flows := &netlink.ConntrackFilter{}
-	if flows.AddProtocol(unix.IPPROTO_UDP) == nil && flows.AddIP(of, addr.AsSlice()) == nil {
+	err := errors.Join(flows.AddProtocol(unix.IPPROTO_UDP), flows.AddIP(of, at.Addr().AsSlice()))
+	if of == netlink.ConntrackOrigSrcIP {
+		err = errors.Join(err, flows.AddPort(netlink.ConntrackOrigSrcPort, at.Port()))
+	}
+	if err == nil {
 		_, _ = h.ConntrackDeleteFilters(netlink.ConntrackTable, family, flows)
 	}
 }

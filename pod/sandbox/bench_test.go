@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// BenchmarkCells is what a cell more costs when a pod is made, and when it runs.
+func BenchmarkCells(b *testing.B) {
+	host(b)
+	many := func(n int) (cells []pod.Cell, networks []pod.Network) {
+		networks = []pod.Network{{Key: "default", Pools: []pod.Pool{{Subnet: "10.210.0.0/24", Gateway: "10.210.0.1"}}}}
+		cells = []pod.Cell{{Name: pod.DefaultCell, Links: []pod.Link{{Network: "default", IPv4: "10.210.0.2/24"}}}}
+		for i := range n {
+			cells = append(cells, pod.Cell{Name: fmt.Sprintf("web-%d", i+2), Links: []pod.Link{
+				{Network: "default", Interface: "eth0", IPv4: fmt.Sprintf("10.210.0.%d/24", i+3), Default: true}}})
+		}
+		return cells, networks
+	}
+	for _, n := range []int{0, 1, 10, 50} {
+		b.Run(fmt.Sprintf("create-%d", n), func(b *testing.B) {
+			var took time.Duration
+			for b.Loop() {
+				c := config(b, "cells")
+				if n > 0 {
+					c.Cells, c.Networks = many(n)
+				}
+				begun := time.Now()
+				s, err := Create(b.Context(), c)
+				must(b, err)
+				took += time.Since(begun)
+				must(b, s.Close())
+			}
+			b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/create")
+		})
+	}
+	b.Run("arrange-one-more", func(b *testing.B) {
+		s := start(b, "more")
+		cells, networks := many(10)
+		fewer, _ := many(9)
+		must(b, s.Arrange(b.Context(), fewer, networks, nil))
+		var more, less time.Duration
+		for b.Loop() {
+			begun := time.Now()
+			must(b, s.Arrange(b.Context(), cells, networks, nil))
+			made := time.Now()
+			must(b, s.Arrange(b.Context(), fewer, networks, nil))
+			more, less = more+made.Sub(begun), less+time.Since(made)
+		}
+		b.ReportMetric(float64(more.Microseconds())/float64(b.N), "µs/more")
+		b.ReportMetric(float64(less.Microseconds())/float64(b.N), "µs/less")
+	})
+}
+
+// BenchmarkThroughput compares TCP between two cells with that over a plain pair of links, and TCP to a published port
+// of a cell with that to one of the first cell.
+func BenchmarkThroughput(b *testing.B) {
+	host(b)
+	one, err := newNamespace("one")
+	must(b, err)
+	defer one.file.Close()
+	two, err := newNamespace("two")
+	must(b, err)
+	defer two.file.Close()
+	must(b, one.do(func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "plain0"
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "plain1", PeerNamespace: netlink.NsFd(two.fd())})
+	}))
+	for ns, at := range map[*namespace][2]string{one: {"plain0", "192.0.2.1/24"}, two: {"plain1", "192.0.2.2/24"}} {
+		h, err := ns.route()
+		must(b, err)
+		link, err := h.LinkByName(at[0])
+		must(b, err)
+		must(b, settleAddresses(h, link, []netip.Prefix{netip.MustParsePrefix(at[1])}, 0))
+		must(b, h.LinkSetUp(link))
+		h.Close()
+	}
+	c := planned(b, "fast")
+	c.Networks[1].MTU = 0
+	s, err := Create(b.Context(), c)
+	must(b, err)
+	defer s.Close()
+	machine, host4, _, _ := outside(b)
+	_, err = s.Publish([]pod.Port{tcp("web-1", 18301, 7001), tcp("web-2", 18302, 7002)})
+	must(b, err)
+	sink(b, two, 7000)
+	sink(b, s.cells[0], 7001)
+	sink(b, s.cell("web-2"), 7002)
+	for _, way := range []struct {
+		name string
+		from *namespace
+		to   netip.Addr
+		port uint16
+	}{{"plain-veth", one, netip.MustParseAddr("192.0.2.2"), 7000}, {"cell-to-cell", s.cell("api"), netip.MustParseAddr("10.210.1.4"), 7002},
+		{"published-first-cell", machine, host4, 18301}, {"published-other-cell", machine, host4, 18302}} {
+		b.Run(way.name, func(b *testing.B) {
+			conn, err := way.from.connect(pod.TCP, netip.AddrPortFrom(way.to, way.port))
+			must(b, err)
+			defer conn.Close()
+			buf := make([]byte, 1<<20)
+			b.SetBytes(int64(len(buf)))
+			for b.Loop() {
+				if _, err := conn.Write(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			conn.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, conn)
+		})
+	}
+}
+
+// sink reads all there is.
+func sink(t testing.TB, ns *namespace, port uint16) {
+	t.Helper()
+	var l net.Listener
+	must(t, ns.do(func() (err error) {
+		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
+		return err
+	}))
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf := make([]byte, 1<<20)
+				for {
+					if _, err := c.Read(buf); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+}
