@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/pcompose/pcompose/pod"
@@ -49,7 +50,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	before, filtered := s.routes(), s.layout.filtered()
+	before := s.routes()
 	s.config, s.layout = c, want
 	if err := s.assignInner(); err != nil {
 		return err
@@ -60,16 +61,20 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	if want.filtered() || filtered {
-		if err := s.steer(before); err != nil {
-			return err
-		}
+	// The host's rules are the same for most of what changes in the pod.
+	if now := s.routes(); !reflect.DeepEqual(before, now) {
+		err = s.steer(before)
+	} else if want.filtered() && !s.rules.are(want, now.spreads) {
+		err = s.filter(now.spreads)
+	}
+	if err != nil {
+		return err
 	}
 	if err := s.connectCells(want); err != nil {
 		return err
 	}
 	if !want.filtered() {
-		if err := s.cells[0].removeFilter(); err != nil {
+		if err := s.removeFilter(); err != nil {
 			return err
 		}
 	}

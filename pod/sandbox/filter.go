@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -24,11 +25,8 @@ const filterTable = "pcompose"
 //	chain input       (filter)  to the first cell's containers: from the way out and their own networks
 //	chain output      (filter)  likewise, the other way
 func (s *inside) filter(spreads []spread) error {
-	var conn *nftables.Conn
-	err := s.cells[0].do(func() (err error) {
-		conn, err = openRules()
-		return err
-	})
+	s.rules = nil
+	conn, err := s.cells[0].openRules()
 	if err != nil {
 		return err
 	}
@@ -56,7 +54,27 @@ func (s *inside) filter(spreads []spread) error {
 	if err := r.commit(); err != nil {
 		return fmt.Errorf("cannot write nftables table %q of the pod: %w", filterTable, err)
 	}
+	s.rules = &rulesInForce{s.layout, spreads}
 	return nil
+}
+
+// rulesInForce are what the router's table was made from.
+type rulesInForce struct {
+	layout  layout
+	spreads []spread
+}
+
+// are says whether the table is what it would be made to be. Which cells are on a network is not in it.
+func (r *rulesInForce) are(l layout, spreads []spread) bool {
+	return r != nil && r.layout.shut == l.shut && reflect.DeepEqual(r.layout.bridges, l.bridges) && reflect.DeepEqual(r.spreads, spreads)
+}
+
+func (n *namespace) openRules() (conn *nftables.Conn, err error) {
+	err = n.do(func() (err error) {
+		conn, err = openRules()
+		return err
+	})
+	return conn, err
 }
 
 // spread sends what arrives at the pod-side port to the targets of one family in turn.
@@ -155,12 +173,9 @@ func (r *ruleset) output(l layout) {
 }
 
 // removeFilter removes the router's table; nil where there is none.
-func (n *namespace) removeFilter() error {
-	var conn *nftables.Conn
-	err := n.do(func() (err error) {
-		conn, err = openRules()
-		return err
-	})
+func (s *inside) removeFilter() error {
+	s.rules = nil
+	conn, err := s.cells[0].openRules()
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ type inside struct {
 	uplink uplink
 	cells  []*namespace
 	layout layout
+	// rules are nil where it is not known what is in force.
+	rules *rulesInForce
 	// wired are the wires that are known to be as the layout has them, by port.
 	wired map[string]wire
 	// out are the containers that are not ready.
