@@ -31,7 +31,8 @@ func (s *inside) filter(spreads []spread) error {
 		return err
 	}
 	v4, v6, _ := s.uplink.address()
-	r := newRuleset(conn, filterTable)
+	r := newRuleset(conn, filterTable, !s.bare)
+	s.bare = false
 	r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	r.base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
 	// What it rewrites is not translated again.
@@ -94,7 +95,7 @@ func (r *ruleset) spread(p spread, addr netip.Addr) {
 				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
 			}
 		}
-		r.add("prerouting", in(podLink, expr.CmpOpEq), to(netip.PrefixFrom(addr, addr.BitLen())), port(p.protocol, p.inner), turn, translate(at.Addr(), at.Port()))
+		r.add("prerouting", in(podLink), to(netip.PrefixFrom(addr, addr.BitLen())), port(p.protocol, p.inner), turn, translate(at.Addr(), at.Port()))
 	}
 }
 
@@ -115,17 +116,17 @@ func (r *ruleset) forward(l layout) {
 	// What is established is no exception: a network may become internal while it is in use.
 	for _, b := range l.bridges {
 		if b.internal {
-			r.add("forward", in(b.name, expr.CmpOpEq), out(podLink, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
-			r.add("forward", in(podLink, expr.CmpOpEq), out(b.name, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
+			r.add("forward", in(b.name), out(podLink, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
+			r.add("forward", in(podLink), out(b.name, expr.CmpOpEq), verdict(expr.VerdictDrop, ""))
 		}
 	}
 	r.add("forward", tracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept, ""))
-	r.add("forward", in(podLink, expr.CmpOpEq), tracked(expr.CtKeySTATUS, ctStatusDNAT), verdict(expr.VerdictAccept, ""))
+	r.add("forward", in(podLink), tracked(expr.CtKeySTATUS, ctStatusDNAT), verdict(expr.VerdictAccept, ""))
 	for _, b := range l.bridges {
 		// A namespace before Linux 5.3 cannot say that br_netfilter should leave bridged packets alone.
-		r.add("forward", in(b.name, expr.CmpOpEq), out(b.name, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
+		r.add("forward", in(b.name), out(b.name, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
 		if !b.internal {
-			r.add("forward", in(b.name, expr.CmpOpEq), out(podLink, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
+			r.add("forward", in(b.name), out(podLink, expr.CmpOpEq), verdict(expr.VerdictAccept, ""))
 		}
 	}
 	r.add("forward", verdict(expr.VerdictDrop, ""))
@@ -134,17 +135,17 @@ func (r *ruleset) forward(l layout) {
 func (r *ruleset) input(l layout) {
 	r.base("input", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
 	accept, drop := verdict(expr.VerdictAccept, ""), verdict(expr.VerdictDrop, "")
-	r.add("input", in("lo", expr.CmpOpEq), accept)
+	r.add("input", in("lo"), accept)
 	if l.shut {
-		r.add("input", in(podLink, expr.CmpOpEq), drop)
+		r.add("input", in(podLink), drop)
 	}
 	r.add("input", tracked(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept)
-	r.add("input", in(podLink, expr.CmpOpEq), accept)
+	r.add("input", in(podLink), accept)
 	// An address of the router is reached from its own network only.
 	r.add("input", toLocal(), notLocalHere(), drop)
 	for _, b := range l.bridges {
 		if b.member {
-			r.add("input", in(b.name, expr.CmpOpEq), accept)
+			r.add("input", in(b.name), accept)
 		}
 	}
 	// The gateway answers to ping and to neighbour discovery, and to nothing else.
@@ -179,5 +180,7 @@ func (s *inside) removeFilter() error {
 	if err != nil {
 		return err
 	}
-	return removeTable(conn, filterTable)
+	err = removeTable(conn, filterTable)
+	s.bare = err == nil
+	return err
 }

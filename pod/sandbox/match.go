@@ -153,7 +153,7 @@ func notFrom(addr netip.Addr) []expr.Any {
 // out and in match the link that a packet leaves and comes by.
 func out(link string, op expr.CmpOp) []expr.Any { return linkIs(expr.MetaKeyOIFNAME, link, op) }
 
-func in(link string, op expr.CmpOp) []expr.Any { return linkIs(expr.MetaKeyIIFNAME, link, op) }
+func in(link string) []expr.Any { return linkIs(expr.MetaKeyIIFNAME, link, expr.CmpOpEq) }
 
 func linkIs(key expr.MetaKey, link string, op expr.CmpOp) []expr.Any {
 	name := make([]byte, unix.IFNAMSIZ)

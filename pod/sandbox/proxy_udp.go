@@ -14,8 +14,8 @@ const (
 	// udpIdle is how long a client is remembered after the last datagram either way; conntrack takes 120 s for
 	// streams, and a client that comes back later only gets another source port in the pod.
 	udpIdle = 90 * time.Second
-	// udpClients bounds what one port remembers; datagrams of further clients are dropped.
-	udpClients = 1024
+	// udpClientsMax bounds what one port remembers; datagrams of further clients are dropped.
+	udpClientsMax = 1024
 	// datagram is more than the largest UDP payload.
 	datagram = 1 << 16
 )
@@ -28,54 +28,69 @@ type udpClient struct {
 	server  *passage
 }
 
+// udpClients are the clients of one port.
+type udpClients struct {
+	*proxy
+	socket  *net.UDPConn
+	to      *door
+	buffers *sync.Pool
+	mu      sync.Mutex
+	by      map[netip.AddrPort]*udpClient
+}
+
 // serveUDP passes datagrams until the socket is closed. Each client costs one goroutine and no buffer while idle.
 func (p *proxy) serveUDP(socket *net.UDPConn, to *door) {
 	reportDestination(socket)
-	buffers := &sync.Pool{New: func() any { return new([datagram]byte) }}
-	var mu sync.Mutex
-	clients := map[netip.AddrPort]*udpClient{}
+	clients := &udpClients{proxy: p, socket: socket, to: to, by: map[netip.AddrPort]*udpClient{},
+		buffers: &sync.Pool{New: func() any { return new([datagram]byte) }}}
 	control := make([]byte, 128)
 	for {
 		if readable(socket) != nil {
 			return
 		}
-		buf := buffers.Get().(*[datagram]byte)
+		buf := clients.buffers.Get().(*[datagram]byte)
 		n, nc, _, from, err := socket.ReadMsgUDPAddrPort(buf[:], control)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil {
-			mu.Lock()
-			c, full := clients[from], len(clients) >= udpClients
-			mu.Unlock()
-			if c != nil && !to.keeps(c.server) {
-				// What it has asked for may still be answered.
-				c = nil
-			}
-			if c == nil && !full {
-				c = p.newClient(from, control[:nc], to)
-				if c != nil {
-					mu.Lock()
-					clients[from] = c
-					mu.Unlock()
-					go func() {
-						p.answer(socket, c, buffers)
-						mu.Lock()
-						if clients[c.from] == c {
-							delete(clients, c.from)
-						}
-						mu.Unlock()
-					}()
-				}
-			}
-			if c != nil {
+			if c := clients.find(from, control[:nc]); c != nil {
 				// A datagram that cannot be delivered is lost, as on any network.
 				_ = c.server.SetReadDeadline(time.Now().Add(udpIdle))
 				_, _ = c.server.Write(buf[:n])
 			}
 		}
-		buffers.Put(buf)
+		clients.buffers.Put(buf)
 	}
+}
+
+// find is the client of an address, a new one where there is none; nil where there can be none.
+func (u *udpClients) find(from netip.AddrPort, control []byte) *udpClient {
+	u.mu.Lock()
+	c, full := u.by[from], len(u.by) >= udpClientsMax
+	u.mu.Unlock()
+	// One whose backend is not ready begins anew with another; what it has asked for may still be answered.
+	if c != nil && u.to.keeps(c.server) {
+		return c
+	}
+	if c == nil && full {
+		return nil
+	}
+	if c = u.newClient(from, control, u.to); c == nil {
+		return nil
+	}
+	u.mu.Lock()
+	u.by[from] = c
+	u.mu.Unlock()
+	go func() {
+		u.answer(u.socket, c, u.buffers)
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.by[from] == c {
+			delete(u.by, from)
+		}
+	}()
+	return c
 }
 
 func (p *proxy) newClient(from netip.AddrPort, control []byte, to *door) *udpClient {

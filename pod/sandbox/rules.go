@@ -20,7 +20,7 @@ func applyRules(u *veth, ways []way) error {
 	if err != nil {
 		return err
 	}
-	r := newRuleset(conn, tableName(u.id))
+	r := newRuleset(conn, tableName(u.id), true)
 	r.chain("published")
 	r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	r.base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)

@@ -9,17 +9,21 @@ import (
 	mdlayher "github.com/mdlayher/netlink"
 )
 
-// ruleset is a table on its way into the kernel, in the place of the one of its name.
+// ruleset is a table on its way into the kernel.
 type ruleset struct {
 	conn   *nftables.Conn
 	table  *nftables.Table
 	chains map[string]*nftables.Chain
 }
 
-func newRuleset(conn *nftables.Conn, name string) *ruleset {
+// newRuleset begins a table, in the place of the one of its name where there may be one. To replace what is not there
+// would cost as much as to replace what is: the kernel waits for all processors, and new links wait for it.
+func newRuleset(conn *nftables.Conn, name string, replace bool) *ruleset {
 	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: name}
-	conn.AddTable(table) // deleting a table that is not there is an error, adding one that is there is none
-	conn.DelTable(table)
+	if replace {
+		conn.AddTable(table) // deleting a table that is not there is an error, adding one that is there is none
+		conn.DelTable(table)
+	}
 	return &ruleset{conn: conn, table: conn.AddTable(table), chains: map[string]*nftables.Chain{}}
 }
 

@@ -60,7 +60,8 @@ type inside struct {
 	uplink uplink
 	cells  []*namespace
 	layout layout
-	// rules are nil where it is not known what is in force.
+	// bare says that the router surely has no table; rules are nil where it is not known what is in it.
+	bare  bool
 	rules *rulesInForce
 	// wired are the wires that are known to be as the layout has them, by port.
 	wired map[string]wire
@@ -97,6 +98,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 		return nil, err
 	}
 	s := newSandbox(c)
+	s.bare = true
 	if _, err := s.settleCells(c.Cells); err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
