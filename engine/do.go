@@ -55,6 +55,8 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 		return p.removeSandbox(ctx)
 	case planner.RemoveVolume:
 		return p.engine.removeVolume(a.Name)
+	case planner.RunProvider:
+		return runProvider(ctx, p, a, report)
 	case planner.RemoveImage:
 		return p.engine.removeImage(a.Image)
 	}

@@ -35,6 +35,8 @@ type Config struct {
 	Command string
 	// LookupEnv finds the variables that secrets and configs name; nil is os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
+	// Environ is the environment of the programs of providers; nil is os.Environ.
+	Environ func() []string
 }
 
 // Engine is the machine as pcompose sees it. Its methods may be called from several goroutines.

@@ -38,6 +38,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	} else if _, _, err := e.runtime(); err != nil {
 		status.NoRuntime = err.Error()
 	}
+	look.providers(remembered, want)
 	for _, c := range want.Containers {
 		if err := lacking(c); err != nil {
 			if status.Lacking == nil {

@@ -15,6 +15,8 @@ type Absent struct {
 	Kind               AbsentKind
 	// Name of what is missing, on the machine.
 	Name string
+	// Search is where a program was looked for.
+	Search pod.Search
 }
 
 // AbsentKind is what is missing.
@@ -24,6 +26,7 @@ const (
 	AbsentVolume    AbsentKind = "volume"
 	AbsentContainer AbsentKind = "container"
 	AbsentSecret    AbsentKind = "secret"
+	AbsentProgram   AbsentKind = "program"
 )
 
 // Error says who needs what, and how to come by it.
@@ -34,6 +37,8 @@ func (a *Absent) Error() string {
 		why = fmt.Sprintf("volume %q is external and does not exist: create it with `pcompose volume create %s`", a.Name, a.Name)
 	case AbsentSecret:
 		why = fmt.Sprintf("secret %q is external and podman has none of that name: create it with `podman secret create %s FILE`", a.Name, a.Name)
+	case AbsentProgram:
+		return fmt.Sprintf("cannot provide service %q: there is no program for a provider of type %q: %s", a.Service, a.Name, a.Search.Where)
 	case AbsentContainer:
 		why = fmt.Sprintf("it has the volumes of container %q, which does not exist", a.Name)
 	}
@@ -59,7 +64,7 @@ func (ch *choice) absent() error {
 	add := func(c pod.Container, kind AbsentKind, name string) {
 		if !slices.Contains(seen[kind], name) {
 			seen[kind] = append(seen[kind], name)
-			errs = append(errs, &Absent{c.Name, c.Service, kind, name})
+			errs = append(errs, &Absent{Container: c.Name, Service: c.Service, Kind: kind, Name: name})
 		}
 	}
 	for _, name := range ch.names {
@@ -68,6 +73,11 @@ func (ch *choice) absent() error {
 	for _, v := range ch.desired.Volumes {
 		if ch.opt.AllVolumes && v.External && !slices.Contains(ch.observed.Volumes, v.Name) {
 			add(pod.Container{}, AbsentVolume, v.Name)
+		}
+	}
+	for _, p := range providersOf(ch) {
+		if search, none := ch.observed.NoProgram[p.Type]; none {
+			errs = append(errs, &Absent{Service: p.Service, Kind: AbsentProgram, Name: p.Type, Search: search})
 		}
 	}
 	return errors.Join(errs...)

@@ -25,6 +25,7 @@ const (
 	KindContainer Kind = "container"
 	KindImage     Kind = "image"
 	KindVolume    Kind = "volume"
+	KindProvider  Kind = "provider"
 )
 
 type (
@@ -101,6 +102,20 @@ type (
 	RemoveVolume struct{ Name string }
 	// RemoveImage removes an image from the store, where no container uses it.
 	RemoveImage struct{ Image string }
+	// RunProvider has the program of a provider bring its service up, take it down or stop it.
+	RunProvider struct {
+		Provider pod.Provider
+		Command  ProviderCommand
+	}
+)
+
+// ProviderCommand is what a provider's program is told to do.
+type ProviderCommand string
+
+const (
+	ProviderUp   ProviderCommand = "up"
+	ProviderDown ProviderCommand = "down"
+	ProviderStop ProviderCommand = "stop"
 )
 
 // Description is how an action shows in a plan and in progress.
@@ -187,6 +202,10 @@ func (a RemoveVolume) describe() Description {
 
 func (a RemoveImage) describe() Description {
 	return Description{KindImage, a.Image, "remove", ""}
+}
+
+func (a RunProvider) describe() Description {
+	return Description{KindProvider, a.Provider.Service, "run", a.Provider.Type + " compose " + string(a.Command)}
 }
 
 // portList is "0.0.0.0:8080->80/tcp, ..." of ports.

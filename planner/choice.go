@@ -51,14 +51,24 @@ type choice struct {
 	names []string
 	// services are those selected, some of which may have no container.
 	services map[string]bool
+	// notes are for the plan.
+	notes []string
 }
 
 func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
-	ch := &choice{desired: desired, observed: observed, opt: opt, fates: map[string]*fate{}, services: map[string]bool{}}
+	desired, notes := provided(desired, observed)
+	ch := &choice{desired: desired, observed: observed, opt: opt, notes: notes, fates: map[string]*fate{}, services: map[string]bool{}}
 	for _, s := range desired.Idle {
 		ch.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
 	}
-	for _, c := range selected(desired.Containers, opt.Services, opt.OnlyNamed) {
+	want := selected(desired, opt.Services, opt.OnlyNamed)
+	for _, p := range desired.Providers {
+		ch.services[p.Service] = want(p.Service)
+	}
+	for _, c := range desired.Containers {
+		if !want(c.Service) {
+			continue
+		}
 		for i, file := range c.Files {
 			if file.External != "" {
 				c.Files = slices.Clone(c.Files)
@@ -206,10 +216,10 @@ func (ch *choice) replicas(service string) []string {
 	return names
 }
 
-// selected are the containers of the named services and, unless only those are wanted, of what they wait for.
-func selected(all []pod.Container, services []string, only bool) []pod.Container {
+// selected tells the named services and, unless only those are wanted, what they wait for; nil names all.
+func selected(desired pod.Spec, services []string, only bool) func(service string) bool {
 	if services == nil {
-		return all
+		return func(string) bool { return true }
 	}
 	want := map[string]bool{}
 	for queue := slices.Clone(services); len(queue) > 0; queue = queue[1:] {
@@ -217,22 +227,29 @@ func selected(all []pod.Container, services []string, only bool) []pod.Container
 			continue
 		}
 		want[queue[0]] = true
-		for _, c := range all {
-			if c.Service != queue[0] || only {
-				continue
-			}
-			for _, d := range c.After {
-				queue = append(queue, d.On)
+		if !only {
+			queue = append(queue, waitsFor(desired, queue[0])...)
+		}
+	}
+	return func(service string) bool { return want[service] }
+}
+
+// waitsFor are the services that a service waits for.
+func waitsFor(desired pod.Spec, service string) []string {
+	var on []string
+	for _, c := range desired.Containers {
+		for _, d := range c.After {
+			if c.Service == service {
+				on = append(on, d.On)
 			}
 		}
 	}
-	var some []pod.Container
-	for _, c := range all {
-		if want[c.Service] {
-			some = append(some, c)
+	for _, p := range desired.Providers {
+		if p.Service == service {
+			on = append(on, p.After...)
 		}
 	}
-	return some
+	return on
 }
 
 // orphan says whether a container is of a service that the file does not have.

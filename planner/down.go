@@ -46,8 +46,10 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 	end := &teardown{plan: plan, observed: observed, grace: opt.Grace, why: "asked to end", stopped: map[string]int{}}
 	removed := end.remove(ending, opt.Volumes)
 	rest := slices.DeleteFunc(slices.Clone(observed.Containers), ending)
+	ended, stay := opt.downProviders(plan, desired, observed, removed)
+	removed = append(removed, ended...)
 	switch {
-	case len(rest) > 0:
+	case len(rest) > 0 || stay:
 		end.publishRest(rest, removed)
 	case observed.Up || observed.Spec != nil:
 		removed = append(removed, plan.add(RemoveSandbox{observed.Name}, "asked to end", removed...))
@@ -72,7 +74,8 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 // Undo plans the way back from a failed Up of a pod that did not exist before. Once a container has run, what it
 // did is worth a look, and nothing is undone.
 func Undo(before, now pod.Status) *Plan {
-	if before.Spec != nil || before.Up {
+	// A provider may have made something that the next up finds.
+	if before.Spec != nil || before.Up || len(now.Providers) > 0 {
 		return &Plan{Project: now.Name}
 	}
 	for _, c := range now.Containers {
@@ -154,6 +157,7 @@ func Stop(observed pod.Status, services []string, grace *time.Duration) *Plan {
 		rest := slices.DeleteFunc(slices.Clone(observed.Containers), chosen)
 		end.publishRest(rest, stops)
 	}
+	plan.stopProviders(observed, services, stops)
 	return plan
 }
 

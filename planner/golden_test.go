@@ -156,6 +156,8 @@ func options(words []string) (o commandOptions, services []string) {
 			o.up.RecreateVolumes = append(o.up.RecreateVolumes, value)
 		case "-renew":
 			o.up.RenewAnonymous = true
+		case "-provided":
+			o.up.Provided = true
 		case "-remove-orphans":
 			o.up.RemoveOrphans, o.down.RemoveOrphans = true, true
 		case "-wait":

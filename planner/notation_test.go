@@ -16,6 +16,7 @@ import (
 //	volume data external
 //	idle worker             scaled to none
 //	disabled debug          of a profile that is not active
+//	provider db type=cloud after=net
 //
 // Of an observed pod, beside that:
 //
@@ -29,6 +30,8 @@ import (
 //	made data device=/a     what the volume was made as
 //	secret pw 1             in podman's store, and its version
 //	foreign other-db-1      a container of another project
+//	provided db URL=x raw:KEY=y stops
+//	no-program cloud WHERE
 //	no-runtime WHY          the machine cannot start a container
 
 // desired parses a pod as it should be.
@@ -40,6 +43,8 @@ func desired(text string) pod.Spec {
 			spec.Volumes = append(spec.Volumes, volume(words))
 		case "idle":
 			spec.Idle = append(spec.Idle, words[1])
+		case "provider":
+			spec.Providers = append(spec.Providers, provider(words))
 		case "disabled":
 			spec.Disabled = append(spec.Disabled, words[1])
 		default:
@@ -56,6 +61,43 @@ func desired(text string) pod.Spec {
 	}
 	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
 	return spec
+}
+
+// provider is NAME [type=TYPE] [after=NAME,...].
+func provider(words []string) pod.Provider {
+	p := pod.Provider{Service: words[1], Type: "cloud"}
+	for _, w := range words[2:] {
+		switch key, value, _ := strings.Cut(w, "="); key {
+		case "type":
+			p.Type = value
+		case "after":
+			p.After = strings.Split(value, ",")
+		}
+	}
+	return p
+}
+
+// provided is NAME [VARIABLE=VALUE] [raw:VARIABLE=VALUE] [stops], of a provider that is wanted or of another.
+func provided(words []string, want pod.Spec) pod.ProviderStatus {
+	s := pod.ProviderStatus{Provider: provider(words[:2]), Variables: map[string]string{}, Raw: map[string]string{}}
+	for _, p := range want.Providers {
+		if p.Service == words[1] {
+			s.Provider = p
+		}
+	}
+	for _, w := range words[2:] {
+		key, value, _ := strings.Cut(w, "=")
+		name, raw := strings.CutPrefix(key, "raw:")
+		switch {
+		case w == "stops":
+			s.Stops = true
+		case raw:
+			s.Raw[name] = value
+		default:
+			s.Variables[key] = value
+		}
+	}
+	return s
 }
 
 // volume is NAME [external] [device=PATH] [label=KEY:VALUE] [project=NAME].
@@ -110,6 +152,10 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		}
 	case "up":
 		s.Up, s.Spec = true, &want
+	case "provided":
+		s.Providers = append(s.Providers, provided(words, want))
+	case "no-program":
+		s.NoProgram = map[string]pod.Search{words[1]: {Where: strings.Join(words[2:], " ")}}
 	case "no-runtime":
 		s.NoRuntime = strings.Join(words[1:], " ")
 	case "down":

@@ -14,25 +14,33 @@ type RunOptions struct {
 	// NoDeps neither starts nor waits for what the container depends on.
 	NoDeps        bool
 	RemoveOrphans bool
+	// Provided is as in UpOptions.
+	Provided bool
 }
 
 // Run plans a one-off container: what it depends on is brought up as Up does it, and its start waits for the conditions
 // of the file. What runs of its own service is left alone. It fails, before anything is done, where its name or a host
 // port it publishes is taken.
 func Run(desired pod.Spec, c pod.Container, observed pod.Status, opt RunOptions) (*Plan, error) {
-	services := []string{}
-	for _, d := range c.After {
-		if !opt.NoDeps && desired.Has(d.On) {
-			services = append(services, d.On)
-		}
-	}
-	ch := newChoice(desired, observed, UpOptions{Services: services, RemoveOrphans: opt.RemoveOrphans})
+	ch := newChoice(desired, observed, UpOptions{Services: runNeeds(desired, c, opt), RemoveOrphans: opt.RemoveOrphans, Provided: opt.Provided})
+	provide(&c, desired, observed)
 	if err := errors.Join(nameTaken(ch, c), portsOfOthers(ch, c)); err != nil {
 		return nil, err
 	}
 	ch.fates[c.Name] = &fate{want: c}
 	ch.names = append(ch.names, c.Name)
 	return newUp(ch).make()
+}
+
+// runNeeds are the services that a run of a container brings up before.
+func runNeeds(desired pod.Spec, c pod.Container, opt RunOptions) []string {
+	services := []string{}
+	for _, d := range c.After {
+		if !opt.NoDeps && desired.Has(d.On) {
+			services = append(services, d.On)
+		}
+	}
+	return services
 }
 
 // nameTaken refuses a name that another container has, or will have.

@@ -42,6 +42,8 @@ type UpOptions struct {
 	RemoveOrphans  bool
 	// IgnoreOrphans says nothing of orphans.
 	IgnoreOrphans bool
+	// Provided says that the providers have been run, so that what they gave is known. Else the plan runs them.
+	Provided bool
 	// Wait ends the plan with a wait for every container to be ready.
 	Wait bool
 	// Grace overrides the time each container has to stop.
@@ -65,9 +67,11 @@ func (u *up) make() (*Plan, error) {
 	}
 	u.createVolumes()
 	u.sandbox()
+	runProviders(u)
 	removeHooks(u)
 	u.stopReplaced()
 	u.removeOrphans()
+	leaveProviders(u)
 	u.recreateVolumes()
 	removeEnded(u)
 	u.createContainers()
@@ -84,7 +88,9 @@ type up struct {
 	plan *Plan
 	// The steps made so far, by image, volume or container; 0 for none. A start is the last of its post_start hooks.
 	made, stoppedBy, removedBy, createdBy, updatedBy, startedBy map[string]int
-	waits                                                       map[pod.Dependency]map[string]int
+	// provided are the runs of providers, by service.
+	provided map[string]int
+	waits    map[pod.Dependency]map[string]int
 	// pulls are all pulls: nothing is made before every image is there, so that a missing one leaves nothing.
 	pulls []int
 	// portsDone is the step that makes the network, or changes its ports.
@@ -93,10 +99,10 @@ type up struct {
 
 func newUp(c *choice) *up {
 	return &up{
-		choice: c, plan: &Plan{Project: c.desired.Name},
+		choice: c, plan: &Plan{Project: c.desired.Name, Notes: c.notes},
 		made: map[string]int{}, stoppedBy: map[string]int{}, removedBy: map[string]int{},
 		createdBy: map[string]int{}, updatedBy: map[string]int{}, startedBy: map[string]int{},
-		waits: map[pod.Dependency]map[string]int{},
+		waits: map[pod.Dependency]map[string]int{}, provided: map[string]int{},
 	}
 }
 

@@ -122,6 +122,9 @@ func (u *up) ingredients(f *fate) []int {
 			steps = append(steps, u.made[m.Source])
 		}
 	}
+	for _, d := range f.want.After {
+		steps = append(steps, u.provided[d.On])
+	}
 	return steps
 }
 
@@ -228,6 +231,7 @@ func (u *up) startContainers() {
 		after := append(u.cleared(f.want), u.createdBy[name], u.updatedBy[name], u.stoppedBy[name], u.portsDone)
 		var past []int
 		for _, d := range f.want.After {
+			after = append(after, u.provided[d.On])
 			for _, on := range u.replicas(d.On) {
 				switch {
 				case u.fates[on] == nil: // --no-deps waits for none

@@ -29,12 +29,19 @@ type Spec struct {
 	Containers []Container
 	// Idle are the services of the file that have no container because they are scaled to none, sorted.
 	Idle []string `json:",omitempty"`
+	// Providers are the services that external programs provide, sorted by service.
+	Providers []Provider `json:",omitempty"`
 }
 
-// Has says whether the file has a service: with containers, scaled to none, or of an inactive profile.
+// Has says whether the file has a service: with containers, of a provider, scaled to none, or of an inactive profile.
 func (s Spec) Has(service string) bool {
-	return slices.Contains(s.Idle, service) || slices.Contains(s.Disabled, service) ||
+	return slices.Contains(s.Idle, service) || slices.Contains(s.Disabled, service) || s.Provides(service) ||
 		slices.ContainsFunc(s.Containers, func(c Container) bool { return c.Service == service })
+}
+
+// Provides says whether a service is of a provider.
+func (s Spec) Provides(service string) bool {
+	return slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.Service == service })
 }
 
 // Container finds a container of the pod by name.

@@ -20,6 +20,10 @@ type Status struct {
 	Lacking map[string]string `json:",omitempty"`
 	// Containers are sorted by name.
 	Containers []ContainerStatus `json:",omitempty"`
+	// Providers are those whose programs have brought something up, sorted by service.
+	Providers []ProviderStatus `json:",omitempty"`
+	// NoProgram says of types of providers that are wanted where their program was searched for in vain.
+	NoProgram map[string]Search `json:",omitempty"`
 	// Ports are the published ports as they are bound, host ports chosen by the kernel filled in.
 	Ports []Port `json:",omitempty"`
 	// Images are those in the store, by the reference the spec asked for.

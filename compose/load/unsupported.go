@@ -31,7 +31,7 @@ func supported() map[string]bool {
 		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
 		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
 		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**
-		post_start.** pre_stop.** pre_start pre_start.*`)
+		post_start.** pre_stop.** pre_start pre_start.* provider.**`)
 	add(s, `blkio_config.** cgroup cgroup_parent cpu_rt_period cpu_rt_runtime mem_swappiness oom_kill_disable device_cgroup_rules.**
 		storage_opt.** pid ipc uts gpus.** runtime userns_mode isolation`)
 	// models are refused by planner/desired.

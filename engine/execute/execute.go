@@ -23,6 +23,8 @@ type Progress struct {
 	// What names the part in progress: a layer's digest.
 	What    string
 	Warning string
+	// Message is what whoever does the step says of its progress.
+	Message string
 }
 
 // State of a step.

@@ -58,6 +58,8 @@ type Project struct {
 	// Kept are the anonymous volumes of containers that were removed to be made anew, by container and path: until
 	// the new one is recorded nothing else knows them.
 	Kept map[string]map[string]string `json:",omitempty"`
+	// Providers by service. Each is written before its program is run, and goes when the program has taken it down.
+	Providers map[string]pod.ProviderStatus `json:",omitempty"`
 }
 
 // Store is the two directories of all projects.

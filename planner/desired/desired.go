@@ -69,7 +69,11 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 	t.models()
 	spec := pod.Spec{Name: project.Name, Dir: project.Dir, Files: project.Files, Cells: []pod.Cell{{Name: pod.DefaultCell}}}
 	spec.Disabled = slices.Sorted(maps.Keys(project.Model.DisabledServices))
+	spec.Providers = providers(t)
 	for _, name := range t.wanted {
+		if spec.Provides(name) {
+			continue
+		}
 		replicas := t.service(project.Model.Services[name])
 		if len(replicas) == 0 {
 			spec.Idle = append(spec.Idle, name)

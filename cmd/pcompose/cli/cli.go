@@ -172,7 +172,7 @@ func (env *Env) open() (*engine.Engine, error) {
 		return nil, fmt.Errorf("cannot work on pods as user %d: pcompose runs as root only for now: try sudo pcompose", uid)
 	}
 	g := env.global
-	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup})
+	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup, Environ: func() []string { return environ(env) }})
 }
 
 // withEngine runs do with the engine the global flags ask for.

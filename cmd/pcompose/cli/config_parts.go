@@ -62,7 +62,9 @@ func (o *configOptions) render(ctx context.Context, project *compose.Project) ([
 	case "images":
 		var names []string
 		for name, s := range model.Services {
-			names = append(names, imageOf(project.Name, name, s))
+			if s.Provider == nil {
+				names = append(names, imageOf(project.Name, name, s))
+			}
 		}
 		slices.Sort(names)
 		return lines(names), nil

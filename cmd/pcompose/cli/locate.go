@@ -21,7 +21,11 @@ func locate(project *compose.Project, err error) error {
 	if project == nil || !errors.As(err, &absent) {
 		return err
 	}
-	return compose.Problem{At: project.At(placeOf(project, absent)), Message: err.Error()}
+	p := compose.Problem{At: project.At(placeOf(project, absent)), Message: err.Error()}
+	if absent.Kind == planner.AbsentProgram {
+		p.Hint = compose.DidYouMean(absent.Name, absent.Search.Known)
+	}
+	return p
 }
 
 // placeOf is where the file names what is absent.
@@ -30,6 +34,8 @@ func placeOf(project *compose.Project, a *planner.Absent) string {
 	switch a.Kind {
 	case planner.AbsentContainer:
 		return "services." + a.Service + ".volumes_from.container:" + a.Name
+	case planner.AbsentProgram:
+		return "services." + a.Service + ".provider.type"
 	case planner.AbsentSecret:
 		s := model.Services[a.Service]
 		for _, r := range s.Secrets {

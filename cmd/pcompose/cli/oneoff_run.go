@@ -105,10 +105,23 @@ func (o *oneOffRun) begin() change {
 			if err != nil {
 				return false, err
 			}
-			return o.prepull(ctx, o.e.Project(o.spec.Name), plan, o.opt.quietPull)
+			opt := planner.RunOptions{NoDeps: o.opt.noDeps}
+			providing := planner.ProvideRun(o.spec, o.made, observed, opt)
+			if !providing.Empty() {
+				_, err = planner.Run(o.spec, o.made, observed, opt)
+			}
+			if err != nil {
+				return false, locate(o.env.loaded, err)
+			}
+			pulled, err := o.prepull(ctx, o.e.Project(o.spec.Name), plan, o.opt.quietPull)
+			if err != nil {
+				return false, err
+			}
+			provided, err := o.provide(ctx, o.spec, providing)
+			return pulled || provided, err
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
-			return planner.Run(o.spec, o.made, observed, planner.RunOptions{NoDeps: o.opt.noDeps, RemoveOrphans: o.opt.removeOrphans})
+			return planner.Run(o.spec, o.made, observed, planner.RunOptions{NoDeps: o.opt.noDeps, RemoveOrphans: o.opt.removeOrphans, Provided: !o.env.global.dryRun})
 		},
 	}
 }

@@ -91,6 +91,12 @@ func (t target) checkServices(observed pod.Status, services []string) error {
 		for _, c := range t.spec.Containers {
 			known = append(known, c.Service)
 		}
+		for _, p := range t.spec.Providers {
+			known = append(known, p.Service)
+		}
+	}
+	for _, p := range observed.Providers {
+		known = append(known, p.Service)
 	}
 	for _, c := range observed.Containers {
 		known = append(known, c.Service)

@@ -81,20 +81,40 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 	return change{
 		name: spec.Name, want: &spec, remember: &spec,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
-			plan, err := s.needs(spec, observed)
-			if err == nil && !plan.Empty() {
-				err = locate(r.env.loaded, planner.Check(spec, observed, s.options()))
-			}
-			if err != nil {
-				return false, err
-			}
-			return r.prepull(ctx, r.e.Project(spec.Name), plan, quietPull)
+			return r.prepare(ctx, spec, observed, s, quietPull)
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
-			plan, err := planner.Up(spec, observed, s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In)))
+			opt := s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In))
+			opt.Provided = !r.env.global.dryRun
+			plan, err := planner.Up(spec, observed, opt)
 			return plan, locate(r.env.loaded, err)
 		},
 	}
+}
+
+// prepare does what comes before the plan that makes the pod what spec says: it pulls what must be newer, and runs the
+// providers, where nothing else stands in the way. It says whether it did something.
+func (r runner) prepare(ctx context.Context, spec pod.Spec, observed pod.Status, s *selection, quietPull bool) (bool, error) {
+	pulling, err := s.needs(spec, observed)
+	if err != nil {
+		return false, err
+	}
+	providing := planner.Provide(spec, observed, s.options())
+	switch {
+	case !providing.Empty():
+		_, err = planner.Up(spec, observed, s.options())
+	case !pulling.Empty():
+		err = planner.Check(spec, observed, s.options())
+	}
+	if err != nil {
+		return false, locate(r.env.loaded, err)
+	}
+	pulled, err := r.prepull(ctx, r.e.Project(spec.Name), pulling, quietPull)
+	if err != nil {
+		return false, err
+	}
+	provided, err := r.provide(ctx, spec, providing)
+	return pulled || provided, err
 }
 
 // agreed are the options with what the user agrees to lose. Where nobody can answer a volume stays, and the plan has a

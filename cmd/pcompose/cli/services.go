@@ -28,6 +28,11 @@ func withDependencies(spec pod.Spec, services []string) []string {
 				}
 			}
 		}
+		for _, p := range spec.Providers {
+			if p.Service == all[i] {
+				all = append(all, slices.DeleteFunc(slices.Clone(p.After), func(s string) bool { return slices.Contains(all, s) })...)
+			}
+		}
 	}
 	return all
 }

@@ -92,6 +92,10 @@ func (l *live) note(e execute.Event) {
 		l.byID[d.Object()] = r
 		l.rows = append(l.rows, r)
 	}
+	if e.Progress.Message != "" {
+		r.status = firstLine(e.Progress.Message)
+		return
+	}
 	if e.State == execute.Progressed {
 		r.parts[e.Progress.What] = e.Progress
 		return

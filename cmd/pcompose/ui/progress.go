@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
@@ -94,7 +95,10 @@ func (p *plainProgress) Event(e execute.Event) {
 		if e.Progress.Warning != "" {
 			p.ui.Warn(e.Progress.Warning)
 		}
-		return
+		if e.Progress.Message == "" {
+			return
+		}
+		done = firstLine(e.Progress.Message)
 	case execute.Succeeded:
 		why = reason(e.Step, p.replaced[d.Name])
 	case execute.Failed:
@@ -142,6 +146,9 @@ func (p *jsonProgress) Event(e execute.Event) {
 		if out.Total > 0 {
 			out.Percent = int(out.Current * 100 / out.Total)
 		}
+		if e.Progress.Message != "" {
+			out.Text = firstLine(e.Progress.Message)
+		}
 		if e.Progress.Warning != "" {
 			out.Status, out.Details = "Warning", e.Progress.Warning
 		}
@@ -160,3 +167,9 @@ func (p *jsonProgress) Event(e execute.Event) {
 }
 
 func (p *jsonProgress) Close() {}
+
+// firstLine of a message, as docker compose shows it.
+func firstLine(message string) string {
+	line, _, _ := strings.Cut(message, "\n")
+	return line
+}

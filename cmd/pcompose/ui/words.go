@@ -40,6 +40,14 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 		return "Running post_start", "Ran post_start"
 	case planner.RunPreStop:
 		return "Running pre_stop", "Ran pre_stop"
+	case planner.RunProvider:
+		switch a.Command {
+		case planner.ProviderDown:
+			return "Removing", "Removed"
+		case planner.ProviderStop:
+			return "Stopping", "Stopped"
+		}
+		return "Creating", "Created"
 	case planner.WaitContainer:
 		return "Waiting", reached(a.Until)
 	case planner.StopContainer:
@@ -88,7 +96,7 @@ func reason(step planner.Step, replaces bool) string {
 	case "does not exist", "not in the store", "created", "not started yet":
 		return ""
 	}
-	for _, dull := range []string{"asked ", "dependents need ", "not running"} {
+	for _, dull := range []string{"asked ", "dependents need ", "not running", "not up yet", "only its program "} {
 		if strings.HasPrefix(step.Why, dull) {
 			return ""
 		}
