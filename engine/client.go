@@ -58,30 +58,55 @@ func (c client) ask(ctx context.Context, req control.Request) (control.Reply, er
 
 // askFiles is ask for a reply that brings files, which the caller closes.
 func (c client) askFiles(ctx context.Context, req control.Request) (reply control.Reply, files []*os.File, err error) {
+	conn, files, err := c.converse(ctx, req, &reply)
+	if conn != nil {
+		conn.Close()
+	}
+	return reply, files, err
+}
+
+// hold pauses a container until release is called, or this process ends: then the supervisor sees the connection's end.
+func (c client) hold(ctx context.Context, id string) (release func() error, err error) {
+	var reply control.Reply
+	conn, _, err := c.converse(ctx, control.Request{Pause: &control.Pause{ID: id, Held: true}}, &reply)
+	if err != nil {
+		if conn != nil {
+			conn.Close()
+		}
+		return nil, err
+	}
+	return func() error {
+		defer conn.Close()
+		_, err := c.ask(context.WithoutCancel(ctx), control.Request{Unpause: &control.Unpause{ID: id}})
+		return err
+	}, nil
+}
+
+// converse sends a request and receives the first reply, of which an error is one too. The connection stays open.
+func (c client) converse(ctx context.Context, req control.Request, reply *control.Reply) (conn *control.Conn, files []*os.File, err error) {
 	// A supervisor that cannot live would be asked for ever.
 	for range 20 {
 		if !c.up() {
-			return reply, nil, errDown
+			return nil, nil, errDown
 		}
-		var conn *control.Conn
 		if conn, err = control.Dial(ctx, c.dir); err != nil {
-			return reply, nil, err
+			return nil, nil, err
 		}
-		files, err = exchange(ctx, conn, req, &reply)
-		conn.Close()
+		files, err = exchange(ctx, conn, req, reply)
 		if !lost(err) {
 			break
 		}
+		conn.Close()
 	}
 	switch {
 	case ctx.Err() != nil:
-		return reply, files, context.Cause(ctx)
+		err = context.Cause(ctx)
 	case err != nil:
-		return reply, files, fmt.Errorf("cannot ask the supervisor of %q: %w", c.name, err)
+		err = fmt.Errorf("cannot ask the supervisor of %q: %w", c.name, err)
 	case reply.Error != "":
-		return reply, files, errors.New(reply.Error)
+		err = errors.New(reply.Error)
 	}
-	return reply, files, nil
+	return conn, files, err
 }
 
 func exchange(ctx context.Context, c *control.Conn, req control.Request, reply *control.Reply) ([]*os.File, error) {

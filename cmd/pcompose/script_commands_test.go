@@ -118,7 +118,7 @@ func output(ts *testscript.TestScript, args []string) (string, error) {
 func scriptEnviron(ts *testscript.TestScript) []string {
 	var env []string
 	for _, v := range []string{"PATH", "HOME", "PROJECT", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "COMPOSE_PROFILES", "PCOMPOSE_ROOT",
-		"PCOMPOSE_RUNROOT", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "PCT_REGISTRY", "PORT", "PORT2", "PORT3", "WORK", "TMPDIR"} {
+		"PCOMPOSE_RUNROOT", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "PCT_REGISTRY", "PORT", "PORT2", "PORT3", "WORK", "TMPDIR", "ID"} {
 		if value := ts.Getenv(v); value != "" {
 			env = append(env, v+"="+value)
 		}

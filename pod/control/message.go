@@ -56,7 +56,12 @@ type Stop struct {
 type Signal struct{ ID, Name string }
 
 // Pause freezes the processes of a running container, Unpause thaws them. One that is paused, or is not, stays so.
-type Pause struct{ ID string }
+type Pause struct {
+	ID string
+	// Held thaws them, unless a user paused them too, when the connection ends: a client that was killed leaves nothing
+	// paused, nor does a supervisor that was.
+	Held bool `json:",omitempty"`
+}
 
 // Unpause is described with Pause.
 type Unpause struct{ ID string }

@@ -30,6 +30,8 @@ type State struct {
 	// Pausing and Resuming say that its processes are being frozen or thawed.
 	Pausing  bool `json:",omitempty"`
 	Resuming bool `json:",omitempty"`
+	// Held says that it is paused for as long as somebody holds it, and not until a user's Unpause.
+	Held bool `json:",omitempty"`
 }
 
 // Event is something that happened to a container at a time.
@@ -72,8 +74,10 @@ type (
 	// Probed says what a health check found.
 	Probed struct{ Probe pod.Probe }
 	// Pause is a user's wish that its processes rest, Unpause that they go on. One that is asked to end is not paused.
-	Pause   struct{}
+	// With Held they rest until Release, unless a user's Pause comes meanwhile.
+	Pause   struct{ Held bool }
 	Unpause struct{}
+	Release struct{}
 	// Frozen and Thawed say that the wish was carried out, or why it could not be.
 	Frozen struct {
 		At  time.Time
@@ -96,6 +100,7 @@ func (PostStarted) event() {}
 func (Probed) event()      {}
 func (Pause) event()       {}
 func (Unpause) event()     {}
+func (Release) event()     {}
 func (Frozen) event()      {}
 func (Thawed) event()      {}
 
@@ -180,7 +185,9 @@ func Next(c pod.Container, s State, e Event) (State, []Effect) {
 	case Probed:
 		return probed(c, s, e.Probe)
 	case Pause:
-		return pause(s)
+		return pause(s, e)
+	case Release:
+		return release(s)
 	case Unpause:
 		return thaw(s, nil)
 	case Frozen:
@@ -246,7 +253,7 @@ func exited(c pod.Container, s State, e Exited) (State, []Effect) {
 	s.Run.State, s.Run.PID = pod.StateExited, 0
 	s.Run.ExitCode, s.Run.OOMKilled, s.Run.FinishedAt, s.Run.Health = e.Code, e.OOMKilled, e.At, ""
 	s.Run.Stopped = s.Run.Stopped || s.Stopping
-	s.Stopping, s.Pausing, s.Resuming = false, false, false
+	s.Stopping, s.Pausing, s.Resuming, s.Held = false, false, false, false
 	effects := []Effect{Disarm{TimerKill}, Disarm{TimerProbe}}
 	if s.Run.Restarts > 0 && (c.Restart.Window == 0 || lived < c.Restart.Window) {
 		s.Failed++

@@ -33,6 +33,7 @@ func show(st lifecycle.State, effects []lifecycle.Effect) string {
 	add(st.Stopping, "stopping")
 	add(st.Pausing, "pausing")
 	add(st.Resuming, "resuming")
+	add(st.Held, "held")
 	add(st.Run.Stopped, "stopped")
 	add(st.Run.PID != 0, fmt.Sprintf("pid=%d", st.Run.PID))
 	add(st.Run.ExitCode != 0, fmt.Sprintf("code=%d", st.Run.ExitCode))

@@ -7,12 +7,29 @@ import (
 )
 
 // pause freezes what runs. Its health checks rest meanwhile: their processes would be frozen with it.
-func pause(s State) (State, []Effect) {
+func pause(s State, e Pause) (State, []Effect) {
+	s.Held = s.Held && e.Held
 	if s.Run.State != pod.StateRunning || s.Stopping || s.Pausing {
 		return s, nil
 	}
-	s.Pausing = true
+	s.Pausing, s.Held = true, e.Held
 	return s, []Effect{Disarm{TimerProbe}, Freeze{}}
+}
+
+// release ends a pause that was held, also one that has not begun yet.
+func release(s State) (State, []Effect) {
+	if !s.Held {
+		return s, nil
+	}
+	s.Held = false
+	if s.Pausing {
+		s.Resuming = true // seen when it is frozen
+		return s, nil
+	}
+	if s.Resuming {
+		return s, nil
+	}
+	return thaw(s, nil)
 }
 
 // thaw adds a Thaw to the effects where the processes are frozen: a frozen process meets its signals when it goes on
@@ -31,10 +48,11 @@ func frozen(c pod.Container, s State, e Frozen) (State, []Effect) {
 	}
 	s.Pausing = false
 	if e.Err != "" {
+		s.Resuming, s.Held = false, false
 		return s, probeAgain(c, s, e.At)
 	}
 	s.Run.State = pod.StatePaused
-	if s.Stopping || s.Run.Stopped { // asked to end, or killed, while it froze
+	if s.Stopping || s.Run.Stopped || s.Resuming { // asked to end, killed or released while it froze
 		return thaw(s, nil)
 	}
 	return s, nil
@@ -48,7 +66,7 @@ func thawed(c pod.Container, s State, e Thawed) (State, []Effect) {
 	if e.Err != "" {
 		return s, nil
 	}
-	s.Run.State = pod.StateRunning
+	s.Run.State, s.Held = pod.StateRunning, false
 	return s, probeAgain(c, s, e.At)
 }
 

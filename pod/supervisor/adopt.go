@@ -27,7 +27,8 @@ type adoption struct {
 //   - one that runs goes on, its output with the pipes that the keeper held;
 //   - one that ended meanwhile has its exit in the keeper's record, which watchExits reads next; where there is
 //     no record its exit code is unknown, and is not invented;
-//   - one that waited for its restart waits anew.
+//   - one that waited for its restart waits anew;
+//   - one that was held paused goes on.
 func (s *adoption) adopt(ctx context.Context) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "containers"))
 	if err != nil {
@@ -72,6 +73,9 @@ func (s *adoption) resume(ctx context.Context, c *container) {
 			s.carryOut(ctx, c, lifecycle.Thaw{})
 		case lifecycle.Checked(c.bundle.Container) && !c.run.Stopping && run.State == pod.StateRunning:
 			s.carryOut(ctx, c, lifecycle.RunProbe{})
+		}
+		if c.run.Held { // by a connection to the supervisor before
+			s.happen(ctx, c, lifecycle.Release{})
 		}
 	}
 }

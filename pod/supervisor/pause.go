@@ -12,23 +12,39 @@ import (
 )
 
 // pause freezes a container and replies when it is frozen.
-func (s *server) pause(ctx context.Context, id string) (control.Reply, error) {
-	return s.inContainer(ctx, id, func(c *container) error {
+func (s *server) pause(ctx context.Context, p control.Pause) (control.Reply, error) {
+	return s.inContainer(ctx, p.ID, func(c *container) error {
 		switch run := c.run.Run; {
-		case run.State == pod.StatePaused:
-			return nil
+		case run.State == pod.StatePaused: // by whom may change
 		case run.State != pod.StateRunning || c.ending:
 			return fmt.Errorf("cannot pause container %q: it is not running", c.bundle.Container.Name)
 		case c.run.Stopping:
 			return fmt.Errorf("cannot pause container %q: it was asked to end", c.bundle.Container.Name)
 		}
-		s.happen(ctx, c, lifecycle.Pause{})
+		s.happen(ctx, c, lifecycle.Pause{Held: p.Held})
 		return nil
 	}, func(c *container) (bool, error) {
 		if c.run.Pausing {
 			return false, nil
 		}
 		return true, unless(c.run.Run.State == pod.StatePaused, "cannot pause container %q: %s", c)
+	})
+}
+
+// hold pauses a container for as long as the client's connection lasts.
+func (s *server) hold(ctx context.Context, conn *control.Conn, id string) {
+	reply, err := s.pause(ctx, control.Pause{ID: id, Held: true})
+	if err != nil {
+		reply.Error = plain(err)
+	}
+	if conn.Send(reply) == nil && err == nil {
+		var none struct{}
+		_, _ = conn.Receive(&none) // a client says nothing more: what Receive returns is its end
+	}
+	_ = s.do(ctx, func() { // fails where the supervisor ends: the next one releases what it finds held
+		if c := s.containers[id]; c != nil {
+			s.happen(ctx, c, lifecycle.Release{})
+		}
 	})
 }
 

@@ -62,6 +62,10 @@ func (s *server) answer(ctx context.Context, conn *control.Conn, req control.Req
 		s.watch(ctx, conn)
 		return nil
 	}
+	if req.Pause != nil && req.Pause.Held {
+		s.hold(ctx, conn, req.Pause.ID)
+		return nil
+	}
 	if req.Attach != nil {
 		s.attach(ctx, conn, req.Attach.ID)
 		return nil
@@ -91,7 +95,7 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 	case req.Signal != nil:
 		return s.inContainer(ctx, req.Signal.ID, func(c *container) error { return s.kill(ctx, c, req.Signal.Name) }, nil)
 	case req.Pause != nil:
-		return s.pause(ctx, req.Pause.ID)
+		return s.pause(ctx, *req.Pause)
 	case req.Unpause != nil:
 		return s.unpause(ctx, req.Unpause.ID)
 	case req.CloseInput != nil:

@@ -23,7 +23,7 @@ type attachOptions struct {
 func newAttach(env *Env, run action[attachOptions]) *cobra.Command {
 	opt := &attachOptions{}
 	cmd := &cobra.Command{
-		Use: "attach [OPTIONS] SERVICE", Short: "Attach local standard input, output, and error streams to a service's running container",
+		Use: "attach [OPTIONS] SERVICE", Short: "Attach input and output to a service's running container",
 		DisableFlagsInUseLine: true, Args: takes("a service"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.args = args

@@ -23,11 +23,6 @@ func newCp(env *Env, run action[cpOptions]) *cobra.Command {
 	opt := &cpOptions{}
 	cmd := command(env, "cp [OPTIONS] SERVICE:SRC_PATH DEST_PATH|-\n  pcompose cp [OPTIONS] SRC_PATH|- SERVICE:DEST_PATH",
 		"Copy files/folders between a service container and the local filesystem", &opt.args, bind(env, opt, run))
-	cmd.Long = cmd.Short + `
-
-A directory is copied into one that exists, else under the name given; SRC_PATH/. is what is in it. With - for
-DEST_PATH or SRC_PATH, a tar archive goes to standard output or comes from standard input. What is copied to a service
-goes to all its containers. Containers need not run.`
 	f := cmd.Flags()
 	f.BoolVar(&opt.all, "all", false, "Include containers created by the run command")
 	f.BoolVarP(&opt.archive, "archive", "a", false, "Give what is copied into a container to the container's user (default: keep the owners' numbers)")

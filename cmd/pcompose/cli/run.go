@@ -35,14 +35,19 @@ type runner struct {
 	e   *engine.Engine
 }
 
+// lock takes a project's lock, and says whom it waits for.
+func lock(ctx context.Context, env *Env, project *engine.Project, name string) (unlock func(), err error) {
+	return project.Lock(ctx, func(holder string) {
+		env.ui.Say("waiting for %s, which works on project %s", holder, name)
+	})
+}
+
 // carryOut observes, plans and runs a change under the project's lock, and returns the plan. With --dry-run it
 // prints the plan and takes no lock, for that would be a change.
 func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	env, project := r.env, r.e.Project(c.name)
 	if !env.global.dryRun {
-		unlock, err := project.Lock(ctx, func(holder string) {
-			env.ui.Say("waiting for %s, which works on project %s", holder, c.name)
-		})
+		unlock, err := lock(ctx, env, project, c.name)
 		if err != nil {
 			return nil, err
 		}

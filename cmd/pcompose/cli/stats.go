@@ -25,10 +25,6 @@ type statsOptions struct {
 func newStats(env *Env, run action[statsOptions]) *cobra.Command {
 	opt := &statsOptions{}
 	cmd := command(env, "stats [OPTIONS] [SERVICE]", "Display a live stream of container(s) resource usage statistics", &opt.args, bind(env, opt, run))
-	cmd.Long = cmd.Short + `
-
-NET I/O is that of the network namespace a container lives in, which is the pod's: containers that share it show the
-same numbers. Where a container's memory is not limited, the limit shown is the machine's memory.`
 	f := cmd.Flags()
 	f.BoolVarP(&opt.all, "all", "a", false, "Show all containers (default: those that run)")
 	f.StringVar(&opt.format, "format", "table", "Format: table, json (one object a line), a Go template, or \"table TEMPLATE\"")
