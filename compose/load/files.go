@@ -58,11 +58,13 @@ func readable(path string) error {
 func (in *inspector) objects(model *types.Project) {
 	secrets, configs := map[string]bool{}, map[string]bool{}
 	for _, s := range model.Services {
-		for _, r := range s.Secrets {
-			secrets[r.Source] = true
-		}
-		for _, r := range s.Configs {
-			configs[r.Source] = true
+		for _, c := range specsOf(s) {
+			for _, r := range c.Secrets {
+				secrets[r.Source] = true
+			}
+			for _, r := range c.Configs {
+				configs[r.Source] = true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
@@ -87,8 +89,10 @@ func (in *inspector) objects(model *types.Project) {
 func (in *inspector) volumes(model *types.Project) {
 	used := map[string]bool{}
 	for _, s := range model.Services {
-		for _, v := range s.Volumes {
-			used[v.Source] = used[v.Source] || v.Type == types.VolumeTypeVolume
+		for _, c := range specsOf(s) {
+			for _, v := range c.Volumes {
+				used[v.Source] = used[v.Source] || v.Type == types.VolumeTypeVolume
+			}
 		}
 	}
 	for name, v := range model.Volumes {

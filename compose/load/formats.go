@@ -56,27 +56,35 @@ func (c checker) formats(services *yaml.Node) {
 	}
 	for _, e := range entries(services) {
 		service, keys := deref(e.value), []string{"services", e.key.Value}
-		for _, rule := range formatRules() {
-			if n := child(service, rule.path...); n != nil && n.Kind == yaml.ScalarNode && jsonType(n) != "null" {
-				c.format(n, slices.Concat(keys, rule.path), rule.check)
-			}
+		c.texts(service, keys)
+		for i, hook := range listOf(child(service, "pre_start")) { // has the keys of a service
+			c.texts(deref(hook), append(step(keys, "pre_start"), item(i)))
 		}
-		c.items(service, step(keys, "ports"), badPort)
-		c.items(service, step(keys, "volumes"), badVolume)
-		c.items(service, step(keys, "volumes_from"), badVolumesFrom)
-		c.items(service, step(keys, "extra_hosts"), badHost)
-		c.items(service, step(keys, "environment"), badVariable)
-		c.items(service, step(keys, "expose"), badExpose)
-		c.items(service, step(keys, "devices"), badDevice)
-		c.items(service, step(keys, "dns"), badAddress)
-		c.items(service, step(keys, "tmpfs"), badTmpfs)
-		c.addresses(service, keys)
-		c.isolation(service, keys)
-		c.spec(service, keys)
-		c.mounts(service, keys)
-		if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
-			c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })
+	}
+}
+
+// texts checks the texts of a service.
+func (c checker) texts(service *yaml.Node, keys []string) {
+	for _, rule := range formatRules() {
+		if n := child(service, rule.path...); n != nil && n.Kind == yaml.ScalarNode && jsonType(n) != "null" {
+			c.format(n, slices.Concat(keys, rule.path), rule.check)
 		}
+	}
+	c.items(service, step(keys, "ports"), badPort)
+	c.items(service, step(keys, "volumes"), badVolume)
+	c.items(service, step(keys, "volumes_from"), badVolumesFrom)
+	c.items(service, step(keys, "extra_hosts"), badHost)
+	c.items(service, step(keys, "environment"), badVariable)
+	c.items(service, step(keys, "expose"), badExpose)
+	c.items(service, step(keys, "devices"), badDevice)
+	c.items(service, step(keys, "dns"), badAddress)
+	c.items(service, step(keys, "tmpfs"), badTmpfs)
+	c.addresses(service, keys)
+	c.isolation(service, keys)
+	c.spec(service, keys)
+	c.mounts(service, keys)
+	if test := child(service, "healthcheck", "test"); test != nil && test.Kind == yaml.SequenceNode && len(test.Content) > 0 {
+		c.format(deref(test.Content[0]), append(keys, "healthcheck", "test"), func(s string) string { return notOneOf(s, "CMD", "CMD-SHELL", "NONE") })
 	}
 }
 

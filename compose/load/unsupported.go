@@ -52,6 +52,7 @@ func Unsupported(project *compose.Project) []compose.Problem {
 	u.keys()
 	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
 		u.service(project.Model.Services[name])
+		u.hooks(project.Model.Services[name])
 	}
 	u.networks()
 	return u.found.Sorted("")

@@ -1,0 +1,55 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/compose"
+)
+
+// hookService is a pre_start hook as a service, by a name that makes paths of it those of the hook: it has a service's keys.
+func hookService(service string, index int, h types.PreStartHook) types.ServiceConfig {
+	return types.ServiceConfig{Name: fmt.Sprintf("%s.pre_start[%d]", service, index), ContainerSpec: h.ContainerSpec}
+}
+
+// hooks checks the pre_start hooks of a service as it is checked itself.
+func (in *inspector) hooks(model *types.Project, s types.ServiceConfig) {
+	for i, h := range s.PreStart {
+		hook, before := hookService(s.Name, i, h), len(in.problems)
+		in.conflicts(model, hook)
+		in.references(model, hook)
+		in.mounts(hook, "services."+hook.Name)
+		if !in.skip.Paths && !in.skip.Environment {
+			in.files(hook)
+		}
+		own := ownOf(in.places, hook, in.problems[before:])
+		in.problems = append(in.problems[:before], own...)
+	}
+}
+
+// hooks warns of values in pre_start hooks as it does in services.
+func (u *unsupported) hooks(s types.ServiceConfig) {
+	for i, h := range s.PreStart {
+		hook, before := hookService(s.Name, i, h), len(u.found)
+		u.service(hook)
+		own := ownOf(&u.project.Places, hook, u.found[before:])
+		u.found = append(u.found[:before], own...)
+	}
+}
+
+// ownOf is what is said of a hook's own keys: what it has from its service, which stands nowhere in it, is said there.
+func ownOf(places *compose.Places, hook types.ServiceConfig, problems []compose.Problem) []compose.Problem {
+	at := places.At("services." + hook.Name)
+	return slices.DeleteFunc(slices.Clone(problems), func(p compose.Problem) bool { return p.At == at })
+}
+
+// specsOf are the containers that a service stands for: its own and those of its pre_start hooks.
+func specsOf(s types.ServiceConfig) []types.ContainerSpec {
+	specs := []types.ContainerSpec{s.ContainerSpec}
+	for _, h := range s.PreStart {
+		specs = append(specs, h.ContainerSpec)
+	}
+	return specs
+}
