@@ -323,13 +323,17 @@ func set(c *pod.Container, key, value string) {
 				Required: !slices.Contains(words, "optional"), Restart: slices.Contains(words, "restart"),
 			})
 		}
-	case "pre-start": // NAME, or NAME@ for one of each replica
+	case "pre-start": // NAME, or NAME@ for one of each replica, with /IMAGE
 		for i, name := range list {
+			name, image, _ := strings.Cut(name, "/")
 			h := pod.Container{Name: "shop-" + c.Service + "-" + name, Service: c.Service, Cell: c.Cell, Image: c.Image,
 				OneOff: true, Hook: fmt.Sprintf("pre_start[%d]", i), VolumesFrom: []pod.VolumesFrom{{Container: "shop-" + c.Service + "-1"}}}
 			if each, ok := strings.CutSuffix(name, "@"); ok {
 				h.Name = c.Name + "-" + each
 				h.VolumesFrom[0].Container = c.Name
+			}
+			if image != "" {
+				h.Image = image
 			}
 			c.PreStart = append(c.PreStart, h)
 		}

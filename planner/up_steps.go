@@ -8,34 +8,48 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// pullImages adds a pull for every image that a container to be made needs and the store lacks.
+// pullImages adds a pull for every image that a container to be made needs and the store lacks; a pre_start hook's container
+// is made at each start.
 func (u *up) pullImages() error {
 	var errs []error
 	seen := map[string]bool{}
 	for _, name := range u.names {
 		f := u.fates[name]
-		for _, image := range f.want.Images() {
-			if _, have := u.observed.Images[image]; have || !f.created() || seen[image] {
+		for _, c := range append([]pod.Container{f.want}, f.want.PreStart...) {
+			if !f.created() && (c.Hook == "" || f.start == "" || u.opt.CreateOnly || u.asFound) {
 				continue
 			}
-			seen[image] = true
-			pull, why := PullImage{Image: image, Platform: f.want.Platform}, "not in the store"
-			switch {
-			case slices.ContainsFunc(f.want.PreStart, func(h pod.Container) bool { return h.Image == image }) && image != f.want.Image:
-				why = fmt.Sprintf("not in the store, and a pre_start hook of service %s runs it", f.want.Service)
-			case image != f.want.Image:
-				pull.Platform, why = "", fmt.Sprintf("not in the store, and service %s mounts it", f.want.Service)
-			case f.want.Pull == pod.PullNever:
-				errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", name, image))
-				continue
-			case f.want.Pull == pod.PullBuild:
-				errs = append(errs, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is build: build it first", name, image))
-				continue
+			c.PreStart = nil
+			for _, image := range c.Images() {
+				if _, have := u.observed.Images[image]; have || seen[image] {
+					continue
+				}
+				seen[image] = true
+				pull, err := pullFor(c, image)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				u.pulls = append(u.pulls, u.plan.add(pull.Action, pull.Why))
 			}
-			u.pulls = append(u.pulls, u.plan.add(pull, why))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// pullFor is the pull of an image that a container needs and the store lacks, or why its policy has none.
+func pullFor(c pod.Container, image string) (Step, error) {
+	switch {
+	case image != c.Image:
+		return Step{Action: PullImage{Image: image}, Why: fmt.Sprintf("not in the store, and service %s mounts it", c.Service)}, nil
+	case c.Pull == pod.PullNever:
+		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", c.Name, image)
+	case c.Pull == pod.PullBuild:
+		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is build: build it first", c.Name, image)
+	case c.Hook != "":
+		return Step{Action: PullImage{Image: image, Platform: c.Platform}, Why: fmt.Sprintf("not in the store, and a pre_start hook of service %s runs it", c.Service)}, nil
+	}
+	return Step{Action: PullImage{Image: image, Platform: c.Platform}, Why: "not in the store"}, nil
 }
 
 // createVolumes adds the named volumes that the selected containers mount and that do not exist.

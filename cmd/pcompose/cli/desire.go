@@ -55,7 +55,7 @@ func (s *selection) cannotBuild(project *compose.Project, spec pod.Spec) error {
 // --no-build says that it should be here.
 func (s *selection) notBuilt(spec pod.Spec, c pod.Container) error {
 	service, ok := s.built[c.Service]
-	if !ok || service.Image != "" && !s.noBuild {
+	if !ok || c.Hook != "" || service.Image != "" && !s.noBuild {
 		return nil
 	}
 	return fmt.Errorf("cannot create container %q: image %q is not in the store, and pcompose does not build images yet: build it with %s",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -63,7 +64,7 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 	}
 	plan := pulls(spec, services, func(c pod.Container) string {
 		_, have := observed.Images[c.Image]
-		return opt.why(project.Model.Services[c.Service], have)
+		return opt.why(pulledFor(project.Model.Services[c.Service], c), have)
 	})
 	if env.global.dryRun {
 		return env.ui.Plan(plan)
@@ -78,6 +79,17 @@ func runPull(ctx context.Context, env *Env, opt *pullOptions) error {
 		return nil
 	}
 	return err
+}
+
+// pulledFor is the service that says how a container's image is pulled: for a pre_start hook with an image of its own, what
+// the hook says.
+func pulledFor(s types.ServiceConfig, c pod.Container) types.ServiceConfig {
+	for i, h := range s.PreStart {
+		if c.Hook == fmt.Sprintf("pre_start[%d]", i) {
+			return types.ServiceConfig{Name: s.Name, ContainerSpec: h.ContainerSpec}
+		}
+	}
+	return s
 }
 
 // why says why a service's image is pulled, "" for not: its policy, or the one asked for, says whether one that is
@@ -100,7 +112,7 @@ func (o *pullOptions) why(s types.ServiceConfig, have bool) string {
 // pulls is a plan that pulls the images of services, each once, for which why gives a reason.
 func pulls(spec pod.Spec, services []string, why func(pod.Container) string) *planner.Plan {
 	plan, seen := &planner.Plan{Project: spec.Name}, map[string]bool{}
-	for _, c := range spec.Containers {
+	for _, c := range withHooks(spec.Containers) {
 		if seen[c.Image] || len(services) > 0 && !slices.Contains(services, c.Service) {
 			continue
 		}
@@ -111,6 +123,20 @@ func pulls(spec pod.Spec, services []string, why func(pod.Container) string) *pl
 		}
 	}
 	return plan
+}
+
+// withHooks is containers, each followed by its pre_start hooks that have another image.
+func withHooks(containers []pod.Container) []pod.Container {
+	var all []pod.Container
+	for _, c := range containers {
+		all = append(all, c)
+		for _, h := range c.PreStart {
+			if h.Image != c.Image {
+				all = append(all, h)
+			}
+		}
+	}
+	return all
 }
 
 // needs is the plan of pulls that must come before up can plan: images that are to be newer than the store has
