@@ -8,8 +8,12 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// object is how an action's object is called in progress: "Container demo-web-1".
+// object is how an action's object is called in progress: "Container demo-web-1", as in docker compose, which calls a service
+// of a provider by its name alone.
 func object(d planner.Description) string {
+	if d.Kind == planner.KindProvider {
+		return d.Name
+	}
 	kind := string(d.Kind)
 	return strings.ToUpper(kind[:1]) + kind[1:] + " " + d.Name
 }
