@@ -14,13 +14,13 @@ func hookService(service string, index int, h types.PreStartHook) types.ServiceC
 	return types.ServiceConfig{Name: fmt.Sprintf("%s.pre_start[%d]", service, index), ContainerSpec: h.ContainerSpec}
 }
 
-// hooks checks the pre_start hooks of a service as it is checked itself.
-func (in *inspector) hooks(model *types.Project, s types.ServiceConfig) {
+// inspectHooks checks the pre_start hooks of a service as it is checked itself.
+func inspectHooks(in *inspector, model *types.Project, s types.ServiceConfig) {
 	for i, h := range s.PreStart {
 		hook, before := hookService(s.Name, i, h), len(in.problems)
 		in.conflicts(model, hook)
 		in.references(model, hook)
-		in.mounts(hook, "services."+hook.Name)
+		mountedTwice(in, hook, "services."+hook.Name)
 		if !in.skip.Paths && !in.skip.Environment {
 			in.files(hook)
 		}

@@ -53,7 +53,7 @@ func (in *inspector) inspect(model *types.Project) {
 		if !in.skip.Paths && !in.skip.Environment {
 			in.files(s)
 		}
-		in.hooks(model, s)
+		inspectHooks(in, model, s)
 		if other, taken := names[s.ContainerName]; taken && s.ContainerName != "" {
 			path := "services." + name + ".container_name"
 			in.at(path, fmt.Sprintf("%q is also the container of service %q at %s", s.ContainerName, other, in.where("services."+other+".container_name")), "")
@@ -97,11 +97,11 @@ func (in *inspector) service(s types.ServiceConfig) {
 		in.at(path+".container_name", fmt.Sprintf("%d replicas cannot have one name", s.GetScale()), "remove container_name, or scale to 1")
 	}
 	in.limits(s, path)
-	in.mounts(s, path)
+	mountedTwice(in, s, path)
 }
 
-// mounts finds what is mounted twice at one place of a container, or at none.
-func (in *inspector) mounts(s types.ServiceConfig, path string) {
+// mountedTwice finds what is mounted twice at one place of a container, or at none.
+func mountedTwice(in *inspector, s types.ServiceConfig, path string) {
 	targets := map[string]string{}
 	mount := func(at, target string) {
 		if other, taken := targets[target]; taken {

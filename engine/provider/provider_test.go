@@ -108,8 +108,8 @@ func TestRun(t *testing.T) {
 		"no JSON":        {script: `echo hello; exec sleep 100`, err: "what it writes is no JSON message"},
 		"unknown type":   {script: `echo '{"type":"dance"}'; exec sleep 100`, err: `its message has an unknown type: "dance"`},
 		"no variable":    {script: `echo '{"type":"setenv","message":"URL"}'; exec sleep 100`, err: `no NAME=VALUE: "URL"`},
-		"configuration": {script: `echo '{"type":"get-service-config"}{"type":"get-service-config"}'; read -r a; read -r b; test ${#a} -gt 200000 && test "$a" = "$b"`},
-		"never reads":   {script: `echo '{"type":"get-service-config"}'`},
+		"configuration":  {script: `echo '{"type":"get-service-config"}{"type":"get-service-config"}'; read -r a; read -r b; test ${#a} -gt 200000 && test "$a" = "$b"`},
+		"never reads":    {script: `echo '{"type":"get-service-config"}'`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, said, err := call(t, c.script)
