@@ -3,6 +3,7 @@ package compose
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -21,8 +22,29 @@ type Project struct {
 	Warnings []Problem
 	// Digests of the content of secrets and configs, by SecretKey and ConfigKey.
 	Digests map[string]string
+	// Remotes are the files that were fetched from elsewhere, in the order they were met.
+	Remotes []RemoteFile
 	// Places are where values were written, in all files that took part.
 	Places Places
+}
+
+// RemoteFile is a Compose file from elsewhere.
+type RemoteFile struct {
+	// Reference is as the user or another file has it; it may hold a password: see Redact. File is the local copy, absolute.
+	Reference, File string
+	// Main says that it is a file of the project itself, and none that another includes or extends.
+	Main bool
+}
+
+// Redact is a reference without the password that a URL may hold; in one of HTTP the user's name is often a token.
+func Redact(reference string) string {
+	if scheme, rest, ok := strings.Cut(reference, "://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		if at := strings.LastIndex(host, "@"); at >= 0 && (strings.HasPrefix(scheme, "http") || strings.Contains(host[:at], ":")) {
+			return scheme + "://xxxxx" + rest[at:]
+		}
+	}
+	return reference
 }
 
 // At is where path was written, or its nearest parent.

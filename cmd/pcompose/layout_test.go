@@ -49,6 +49,9 @@ var layout = map[string][]string{
 		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox",
 	},
 	"engine/archive":  {},
+	"engine/artifact": {"engine/cache", "engine/image"},
+	"engine/cache":    {},
+	"engine/checkout": {"engine/cache"},
 	"engine/execute":  {"planner"},
 	"engine/image":    {"pod"},
 	"engine/ocispec":  {"pod"},
@@ -61,7 +64,7 @@ var layout = map[string][]string{
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "pod/supervisor"},
 	"cmd/pcompose/cli": {
-		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "engine", "engine/execute", "engine/image",
+		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "engine", "engine/artifact", "engine/checkout", "engine/execute", "engine/image",
 		"engine/usage", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},

@@ -31,6 +31,8 @@ type document struct {
 	content []byte
 	// dir is what relative paths in it start from.
 	dir string
+	// within are the folders that files it names have to be in, where it came from elsewhere; nil are all.
+	within []string
 	// env is what its variables are looked up in.
 	env map[string]string
 	// roots are the mappings of its YAML documents; the later override the earlier.

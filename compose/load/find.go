@@ -2,6 +2,8 @@ package load
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,16 +33,22 @@ type origin struct {
 	env   map[string]string
 	dir   string
 	files []string
+	// roots are the folders that remote main files came with, by the file.
+	roots map[string]string
+	// start is the folder that the project is named after.
+	start string
 }
 
 // find decides the files, the project directory and the environment. The order is docker compose's: .env beside the
 // working directory may name the files (COMPOSE_FILE); .env of the project directory comes after, and changes nothing set before.
-func find(opts Options, r *report) origin {
-	o := origin{env: maps.Clone(opts.Environment)}
+func (l *loading) find(ctx context.Context) origin {
+	opts, r := l.opts, l.report
+	o := origin{env: maps.Clone(opts.Environment), roots: map[string]string{}}
 	if o.env == nil {
 		o.env = map[string]string{}
 	}
 	start := opts.start()
+	o.start = start
 	addEnvFiles(o.env, start, opts, r)
 	given := opts.Files
 	if list := o.env[consts.ComposeFilePath]; len(given) == 0 && list != "" {
@@ -50,8 +58,19 @@ func find(opts Options, r *report) origin {
 		}
 		given = splitList(list, separator)
 	}
+	remote := "" // the folder of the first remote file
 	for _, f := range given {
-		o.files = append(o.files, abs(opts.Cwd, f))
+		if !l.remotes.accepts(f) {
+			o.files = append(o.files, abs(opts.Cwd, f))
+			continue
+		}
+		copied, err := l.remotes.fetch(ctx, f, true)
+		if err != nil {
+			r.problem(compose.Position{}, "", fmt.Sprintf("cannot fetch %s: %s", compose.Redact(f), err), "")
+			continue
+		}
+		o.files, o.roots[copied.file] = append(o.files, copied.file), copied.root
+		remote = cmp.Or(remote, filepath.Dir(copied.file))
 	}
 	if len(given) == 0 {
 		o.files = discover(start, r)
@@ -59,11 +78,17 @@ func find(opts Options, r *report) origin {
 	switch first := firstFile(o.files); {
 	case opts.Dir != "":
 		o.dir = start
+	case remote != "":
+		// As in docker compose: its relative paths mean what came with it. Neither its .env nor its folder's name, which
+		// is a number, count for the project.
+		o.dir = remote
+		return o
 	case first != "":
 		o.dir = filepath.Dir(first)
 	default:
 		o.dir = opts.Cwd
 	}
+	o.start = o.dir
 	if o.dir != start && len(opts.EnvFiles) == 0 {
 		addEnvFiles(o.env, o.dir, opts, r)
 	}
@@ -75,7 +100,7 @@ func (opts Options) start() string {
 	if opts.Dir != "" {
 		return abs(opts.Cwd, opts.Dir)
 	}
-	if first := firstFile(opts.Files); first != "" {
+	if first := firstFile(opts.Files); first != "" && !(&remotes{kinds: opts.Remotes}).accepts(first) {
 		return filepath.Dir(abs(opts.Cwd, first))
 	}
 	return opts.Cwd

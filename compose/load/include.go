@@ -17,8 +17,11 @@ type walk struct {
 	*report
 	*nodes
 	reader reader
-	schema *schema
-	places *compose.Places
+	// remotes knows which references are no paths, fetch brings what they name.
+	remotes *remotes
+	fetch   func(reference string) (fetched, error)
+	schema  *schema
+	places  *compose.Places
 	// alone says that there is one main file, raw that variables stay as they are written.
 	alone, raw bool
 	// checked are the nodes that the schema was walked over, by what they were reached as.
@@ -38,6 +41,7 @@ func (w *walk) document(doc *document, includedBy []string) {
 			if !w.raw {
 				c.formats(child(root, "services"))
 			}
+			w.confine(doc, root)
 		}
 		w.places.Alias(position(doc, root), "")
 		for i, n := range list(child(root, "include")) {
@@ -81,39 +85,51 @@ func (w *walk) include(doc *document, n *yaml.Node, keys, includedBy []string) {
 	for i, p := range paths {
 		p = deref(p)
 		reference := compose.Problem{At: position(doc, p), Path: compose.Path(keys...)}
-		file := abs(doc.dir, w.value(p))
+		file, within, ok := w.source(doc, w.value(p), reference)
+		if !ok {
+			return
+		}
 		if slices.Contains(includedBy, file) {
 			reference.Message = "files include each other: " + w.chain(append(includedBy[slices.Index(includedBy, file):], file))
 			w.problems = append(w.problems, reference)
 			return
 		}
+		if within != nil && doc.within == nil && dir != "" {
+			within = []string{within[0], dir} // the user's own file says that it may be there, too
+		}
 		if i == 0 {
 			if dir == "" {
 				dir = filepath.Dir(file)
 			}
-			env = w.includeEnv(doc, n, dir)
+			env = w.includeEnv(doc, n, dir, within)
 		}
 		if included := w.reader.read(file, reference); included != nil {
 			included.dir, included.env = dir, env
+			if within != nil {
+				included.within = within
+			}
 			doc.includes = append(doc.includes, included)
 			w.document(included, includedBy)
 		}
 	}
 }
 
-// includeEnv is the environment of an included file: that of the including one, and below it env_file:, else .env in its directory.
-func (w *walk) includeEnv(doc *document, n *yaml.Node, dir string) map[string]string {
+// includeEnv is the environment of an included file: that of the including one, and below it env_file:, else .env in its directory,
+// which has to be within the folders that the file is confined to.
+func (w *walk) includeEnv(doc *document, n *yaml.Node, dir string, within []string) map[string]string {
 	var files []string
+	reference := compose.Problem{At: position(doc, n), Path: "include"}
 	for _, f := range list(child(n, "env_file")) {
-		if path := w.value(deref(f)); path != "/dev/null" {
-			files = append(files, abs(doc.dir, path))
+		path := abs(doc.dir, w.value(deref(f)))
+		if path != "/dev/null" && w.confined(doc, path, compose.Problem{At: position(doc, deref(f)), Path: "include"}) {
+			files = append(files, path)
 		}
 	}
-	if path := filepath.Join(dir, ".env"); child(n, "env_file") == nil && isFile(path) {
+	if path := filepath.Join(dir, ".env"); child(n, "env_file") == nil && isFile(path) && w.confined(&document{within: within}, path, reference) {
 		files = []string{path}
 	}
 	env := maps.Clone(doc.env)
-	merge(env, readEnv(doc.env, files, compose.Problem{At: position(doc, n), Path: "include"}, w.report))
+	merge(env, readEnv(doc.env, files, reference, w.report))
 	return env
 }
 
@@ -139,10 +155,16 @@ func (w *walk) extend(doc *document, target string, n *yaml.Node, through []stri
 			return
 		}
 		if file := child(extends, "file"); file != nil {
-			path := abs(doc.dir, w.value(file))
-			base = w.reader.read(path, compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)})
-			if base == nil {
+			reference := compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)}
+			path, within, ok := w.source(doc, w.value(file), reference)
+			if !ok {
 				return
+			}
+			if base = w.reader.read(path, reference); base == nil {
+				return
+			}
+			if within != nil {
+				base.within = within
 			}
 			if base.env == nil {
 				base.dir, base.env = filepath.Dir(path), doc.env
@@ -172,6 +194,7 @@ func (w *walk) extend(doc *document, target string, n *yaml.Node, through []stri
 		at := []string{"services", name}
 		w.interpolate(from, service, at)
 		w.checker(from).check(service, w.schema.Properties["services"].PatternProperties[namePattern], at)
+		w.confineService(from, service, at)
 	}
 	w.extend(from, target, service, append(slices.Clip(through), name))
 	w.place(from, service, []string{"services", target})

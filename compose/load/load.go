@@ -39,6 +39,8 @@ type Options struct {
 	Cwd string
 	// Stdin is read where a file is "-".
 	Stdin io.Reader
+	// Remotes fetch files that are named by other references than paths; the first that accepts one is asked.
+	Remotes []Remote
 	// Skip are the steps to leave out.
 	Skip Steps
 }
@@ -58,9 +60,10 @@ type loading struct {
 	*report
 	*nodes
 	origin
-	opts  Options
-	name  string
-	mains []*document
+	opts    Options
+	remotes *remotes
+	name    string
+	mains   []*document
 	// places and digests are those of the project.
 	places  compose.Places
 	digests map[string]string
@@ -82,11 +85,12 @@ func Load(ctx context.Context, opts Options) (*compose.Project, error) {
 	}
 	model.ComposeFiles = l.files
 	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd),
-		Digests: l.digests, Places: l.places.Relative(opts.Cwd)}, nil
+		Digests: l.digests, Remotes: l.remotes.used, Places: l.places.Relative(opts.Cwd)}, nil
 }
 
 func newLoading(opts Options) *loading {
-	return &loading{report: &report{cwd: opts.Cwd}, nodes: newNodes(), opts: opts, digests: map[string]string{}}
+	return &loading{report: &report{cwd: opts.Cwd}, nodes: newNodes(), opts: opts, digests: map[string]string{},
+		remotes: &remotes{kinds: opts.Remotes, copies: map[string]fetched{}}}
 }
 
 // failure is the problems recorded, nil for none.
@@ -104,7 +108,7 @@ func (l *loading) failure() error {
 // load is the model, or nil with problems recorded. Every stage runs as far as the problems of the one before leave it something to
 // stand on, so that a user sees them all at once; only files that cannot be read or parsed end it early.
 func (l *loading) load(ctx context.Context) (*types.Project, error) {
-	files, err := l.walkFiles()
+	files, err := l.walkFiles(ctx)
 	if err != nil || files == nil {
 		return nil, err
 	}
@@ -133,14 +137,21 @@ func (l *loading) load(ctx context.Context) (*types.Project, error) {
 
 // walkFiles finds, reads and checks the files one by one, and gives all that took part; nil with problems recorded where it
 // could not get that far.
-func (l *loading) walkFiles() (map[string]*document, error) {
-	if l.origin = find(l.opts, l.report); len(l.problems) > 0 {
+func (l *loading) walkFiles(ctx context.Context) (map[string]*document, error) {
+	if l.origin = l.find(ctx); len(l.problems) > 0 {
 		return nil, nil
 	}
 	files := reader{report: l.report, stdin: l.opts.Stdin, documents: map[string]*document{}}
 	for _, file := range l.files {
 		if doc := files.read(file, compose.Problem{}); doc != nil {
 			doc.dir, doc.env = l.dir, l.env
+			if l.roots[file] != "" {
+				// What another file of the command line brought is theirs in common, as is a folder that the user named.
+				doc.within = slices.Sorted(maps.Values(l.roots))
+				if l.opts.Dir != "" {
+					doc.within = append(doc.within, l.dir)
+				}
+			}
 			l.mains = append(l.mains, doc)
 		}
 	}
@@ -152,7 +163,8 @@ func (l *loading) walkFiles() (map[string]*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{report: l.report, nodes: l.nodes, reader: files, schema: schema, places: &l.places, alone: len(l.mains) == 1, raw: l.opts.Skip.Interpolation, checked: map[*yaml.Node]bool{}}
+	w := &walk{report: l.report, nodes: l.nodes, reader: files, schema: schema, places: &l.places, alone: len(l.mains) == 1, raw: l.opts.Skip.Interpolation, checked: map[*yaml.Node]bool{},
+		remotes: l.remotes, fetch: func(reference string) (fetched, error) { return l.remotes.fetch(ctx, reference, false) }}
 	for _, doc := range l.mains {
 		w.document(doc, nil)
 	}
@@ -197,6 +209,9 @@ func (l *loading) configure(o *loader.Options, rough bool) {
 	o.SkipConsistencyCheck = rough || skip.Consistency
 	o.SkipResolveEnvironment, o.SkipResolveLabels = rough || skip.Environment, rough
 	o.Profiles = l.profiles()
+	if len(l.remotes.kinds) > 0 {
+		o.ResourceLoaders = append(o.ResourceLoaders, resource{l.remotes})
+	}
 	o.SetProjectName(l.name, true)
 	o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
 	o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
@@ -277,9 +292,9 @@ func (l *loading) nameProject() {
 		}
 	}
 	if l.name = loader.NormalizeProjectName(name); l.name == "" {
-		l.name = loader.NormalizeProjectName(filepath.Base(l.dir))
+		l.name = loader.NormalizeProjectName(filepath.Base(l.start))
 	}
 	if l.name == "" {
-		l.problem(compose.Position{}, "", fmt.Sprintf("no project name can be made from the directory %q", l.dir), "give one with --project-name or name: in the file")
+		l.problem(compose.Position{}, "", fmt.Sprintf("no project name can be made from the directory %q", l.start), "give one with --project-name or name: in the file")
 	}
 }

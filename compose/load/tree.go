@@ -18,7 +18,7 @@ import (
 func Tree(ctx context.Context, opts Options) (tree map[string]any, warnings []compose.Problem, err error) {
 	opts.Skip.Interpolation = true
 	l := newLoading(opts)
-	files, err := l.walkFiles()
+	files, err := l.walkFiles(ctx)
 	if err == nil {
 		err = l.failure()
 	}

@@ -12,7 +12,7 @@ type createOptions struct {
 }
 
 func newCreate(env *Env, run action[createOptions]) *cobra.Command {
-	opt := &createOptions{selection: selection{noStart: true, noDeps: false}}
+	opt := &createOptions{selection: selection{noStart: true}}
 	cmd := command(env, "create [OPTIONS] [SERVICE...]", "Create containers for a service", &opt.services, bind(env, opt, run))
 	opt.bind(cmd.Flags(), env)
 	cmd.Flags().BoolVar(&opt.quietPull, "quiet-pull", false, "Pull without showing progress")

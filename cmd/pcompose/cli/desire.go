@@ -22,6 +22,11 @@ func (s *selection) desire(ctx context.Context, env *Env) (*compose.Project, pod
 	if err != nil {
 		return nil, pod.Spec{}, err
 	}
+	if s.asks {
+		if err := confirmRemote(ctx, env, project, nil); err != nil {
+			return nil, pod.Spec{}, err
+		}
+	}
 	s.built = map[string]types.ServiceConfig{}
 	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
 		if service := project.Model.Services[name]; service.Build != nil {

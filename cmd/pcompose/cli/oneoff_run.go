@@ -80,6 +80,9 @@ func (o *runOptions) load(ctx context.Context, env *Env) (pod.Spec, pod.Containe
 		return pod.Spec{}, pod.Container{}, unsupported
 	}
 	env.warn(unsupported)
+	if err := confirmRemote(ctx, env, project, o.env); err != nil {
+		return pod.Spec{}, pod.Container{}, err
+	}
 	return desired.Run(project, desired.Options{}, one)
 }
 

@@ -18,6 +18,7 @@ func (env *Env) loadOptions(services []string) load.Options {
 	return load.Options{
 		Files: g.files, Dir: g.dir, Name: g.name, Profiles: g.profiles, EnvFiles: g.envFiles,
 		Environment: env.vars, Services: services, Cwd: env.dir, Stdin: env.streams.In,
+		Remotes: remotes(env),
 	}
 }
 

@@ -23,6 +23,8 @@ type selection struct {
 	pull                                               string
 	grace                                              *time.Duration
 	scale                                              map[string]int
+	// asks says that a project from elsewhere is asked about: what starts its containers does.
+	asks bool
 	// built are the services that have something to build; desire fills them in.
 	built map[string]types.ServiceConfig
 }

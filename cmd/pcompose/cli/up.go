@@ -74,6 +74,7 @@ func (o *upOptions) check() error {
 
 func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 	begun := env.now()
+	opt.asks = true
 	planning, stop := env.interruptible(ctx)
 	defer stop()
 	project, spec, err := opt.desire(planning, env)

@@ -56,3 +56,13 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 }
+
+func TestAskTakesALineEach(t *testing.T) {
+	u, _, _ := testUI(Plain)
+	u.In = strings.NewReader("\ny\nn\n\n")
+	for i, want := range []bool{true, true, false, true, false} {
+		if got := Ask(u, "Go on? [Y/n]", true); got != want {
+			t.Errorf("question %d: got %v", i, got)
+		}
+	}
+}

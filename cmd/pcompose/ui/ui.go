@@ -5,7 +5,6 @@
 package ui
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -171,12 +170,28 @@ func (u *UI) Confirm(question string) bool {
 	if u.Yes {
 		return true
 	}
-	fmt.Fprintf(u.Err, "%s [yN] ", question)
-	answer, err := bufio.NewReader(u.In).ReadString('\n')
-	if err != nil {
-		fmt.Fprintln(u.Err)
+	return Ask(u, question+" [yN]", false)
+}
+
+// Ask asks a question, and takes byDefault for the answer where the user only presses Enter. Where nobody answers it is no.
+func Ask(u *UI, question string, byDefault bool) bool {
+	fmt.Fprint(u.Err, question, " ")
+	var answer []byte
+	// Byte by byte: what follows the line is for the next question.
+	for b := make([]byte, 1); ; {
+		n, err := u.In.Read(b)
+		if n > 0 && b[0] == '\n' {
+			break
+		}
+		if answer = append(answer, b[:n]...); err != nil {
+			fmt.Fprintln(u.Err)
+			byDefault = false
+			break
+		}
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
+	switch strings.ToLower(strings.TrimSpace(string(answer))) {
+	case "":
+		return byDefault
 	case "y", "yes":
 		return true
 	}

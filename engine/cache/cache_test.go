@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func write(name string) func(string) error {
+	return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), nil, 0o600) }
+}
+
+func TestGetFillsOnce(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "a", "cache"))
+	if d.Has("x") {
+		t.Fatal("has what was never put there")
+	}
+	for range 2 {
+		path, err := d.Get(t.Context(), "x", func(dir string) error {
+			if d.Has("x") {
+				t.Error("filled twice")
+			}
+			return write("file")(dir)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(path, "file")); err != nil || !d.Has("x") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGetLeavesNothingOfAFailure(t *testing.T) {
+	d := Dir(t.TempDir())
+	failure := errors.New("no")
+	if _, err := d.Get(t.Context(), "x", func(dir string) error { return errors.Join(write("half")(dir), failure) }); !errors.Is(err, failure) {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(string(d), partial+"*")); len(left) > 0 || d.Has("x") {
+		t.Fatalf("left %q", left)
+	}
+}
+
+func TestGetCleansAfterAKilledCall(t *testing.T) {
+	d := Dir(t.TempDir())
+	if err := os.MkdirAll(filepath.Join(string(d), partial+"1", "deep"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Get(t.Context(), "x", write("file")); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(string(d), partial+"*")); len(left) > 0 {
+		t.Fatalf("left %q", left)
+	}
+}
+
+func TestGetWaitsUntilTheContextEnds(t *testing.T) {
+	d := Dir(t.TempDir())
+	lock, err := d.lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Get(ctx, "x", write("file")); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
