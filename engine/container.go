@@ -164,7 +164,8 @@ func newID() string {
 }
 
 // startContainer makes the supervisor start a container. After a reboot its mounts and its bundle are made anew.
-func (p *Project) startContainer(ctx context.Context, name string, report func(execute.Progress)) error {
+func (p *Project) startContainer(ctx context.Context, a planner.StartContainer, report func(execute.Progress)) error {
+	name := a.Name
 	r, err := p.record(name)
 	if err != nil {
 		return err
@@ -183,6 +184,9 @@ func (p *Project) startContainer(ctx context.Context, name string, report func(e
 		return fmt.Errorf("cannot start container %q: %w", name, err)
 	}
 	_, err = p.client().ask(ctx, control.Request{Start: &control.Start{ID: r.ID}})
+	if err == nil && a.Restart {
+		note(p, r, "restart")
+	}
 	return err
 }
 

@@ -32,7 +32,7 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.UpdateContainer:
 		return p.updateContainer(ctx, a)
 	case planner.StartContainer:
-		return p.startContainer(ctx, a.Name, report)
+		return p.startContainer(ctx, a, report)
 	case planner.RunPostStart:
 		return postStart(ctx, p, a)
 	case planner.RunPreStop:

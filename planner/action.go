@@ -55,8 +55,11 @@ type (
 		Container pod.Container
 		Changed   []string
 	}
-	// StartContainer starts a container's process.
-	StartContainer struct{ Name string }
+	// StartContainer starts a container's process. Restart says that this is a user's restart of it.
+	StartContainer struct {
+		Name    string
+		Restart bool
+	}
 	// RunPostStart runs a post_start hook in a container that runs. It fails where the hook does.
 	RunPostStart struct {
 		Name string

@@ -257,7 +257,7 @@ func (u *up) startContainers() {
 			}
 		}
 		after = append(after, preStart(u, f, after, past))
-		u.startedBy[name] = u.plan.add(StartContainer{Name: name}, f.start, after...)
+		u.startedBy[name] = u.plan.add(StartContainer{Name: name, Restart: u.opt.Restart}, f.start, after...)
 		u.plan.past(past...)
 		if last := u.plan.postStart(f.want, 0, f.start, u.startedBy[name]); last != 0 {
 			u.startedBy[name] = last
