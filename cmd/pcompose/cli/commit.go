@@ -27,10 +27,8 @@ func newCommit(env *Env, run action[commitOptions]) *cobra.Command {
 	f.StringVarP(&opt.message, "message", "m", "", "Commit message")
 	f.BoolVarP(&opt.pause, "pause", "p", true, "Pause the container meanwhile")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 2 {
-			return nil
-		}
-		return takes("a service")(cmd, args)
+		names := []string{"a service", "a name for the image"} // the second may be left out
+		return takes(names[:max(1, min(len(args), 2))]...)(cmd, args)
 	}
 	return cmd
 }

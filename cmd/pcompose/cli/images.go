@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/pod"
 )
 
 type imagesOptions struct {
@@ -31,7 +33,9 @@ func newImages(env *Env, run action[imagesOptions]) *cobra.Command {
 type used struct {
 	ID, ContainerName, Repository, Tag, Platform string
 	Size                                         int64
-	Created                                      string
+	// LastTagTime is when the image was pulled, or else made.
+	LastTagTime time.Time
+	created     string
 }
 
 func runImages(ctx context.Context, env *Env, opt *imagesOptions) error {
@@ -54,9 +58,13 @@ func runImages(ctx context.Context, env *Env, opt *imagesOptions) error {
 		if err != nil && !errors.Is(err, image.ErrNotFound) {
 			return err
 		}
-		u := used{ID: "sha256:" + strings.TrimPrefix(c.ImageID, "sha256:"), ContainerName: c.Name, Size: d.Size, Platform: "<unknown>", Created: "N/A"}
+		u := used{ID: "sha256:" + strings.TrimPrefix(c.ImageID, "sha256:"), ContainerName: c.Name, Size: d.Size, Platform: "<unknown>", created: "N/A"}
 		if err == nil {
-			u.Platform, u.Created = d.Config.OS+"/"+d.Config.Architecture, units.HumanDuration(env.now().Sub(d.Created))+" ago"
+			u.Platform, u.created = d.Config.OS+"/"+d.Config.Architecture, units.HumanDuration(env.now().Sub(d.Created))+" ago"
+			u.LastTagTime = d.Created.UTC()
+			if age := store.Age(d.ID); age != pod.UnknownAge {
+				u.LastTagTime = env.now().Add(-age).UTC()
+			}
 		}
 		u.Repository, u.Tag = split(c.Image)
 		list = append(list, u)
@@ -70,7 +78,7 @@ func showImages(u *ui.UI, opt *imagesOptions, list []used) error {
 	for i, l := range list {
 		id := strings.TrimPrefix(l.ID, "sha256:")
 		ids = append(ids, id)
-		rows[i] = []string{l.ContainerName, l.Repository, l.Tag, l.Platform, shortID(id), units.HumanSizeWithPrecision(float64(l.Size), 3), l.Created}
+		rows[i] = []string{l.ContainerName, l.Repository, l.Tag, l.Platform, shortID(id), units.HumanSizeWithPrecision(float64(l.Size), 3), l.created}
 	}
 	switch {
 	case opt.quiet:

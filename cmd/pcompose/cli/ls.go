@@ -40,10 +40,16 @@ func runLs(ctx context.Context, env *Env, opt *lsOptions) error {
 	}
 	var names []*regexp.Regexp
 	for _, f := range opt.filters {
-		pattern, ok := strings.CutPrefix(f, "name=")
+		key, pattern, ok := strings.Cut(f, "=")
+		if !ok {
+			return fmt.Errorf("bad format of filter %q (expected name=value)", f)
+		}
+		if key != "name" {
+			return fmt.Errorf("invalid filter '%s': there is name=PATTERN", key)
+		}
 		re, err := regexp.Compile(pattern)
-		if !ok || err != nil {
-			return fmt.Errorf("--filter is name=PATTERN, not %q", f)
+		if err != nil {
+			return fmt.Errorf("filter name=%s is no regular expression: %w", pattern, err)
 		}
 		names = append(names, re)
 	}

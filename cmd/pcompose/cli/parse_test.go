@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/planner"
 )
 
@@ -174,6 +175,85 @@ func TestParsePs(t *testing.T) {
 	}
 }
 
+func TestFilters(t *testing.T) {
+	env, _ := testEnv(nil)
+	for filter, want := range map[string]string{
+		"foo": "arguments to --filter should be in form KEY=VAL", "foo=bar": "unknown filter foo", "status=nope": "--status is one of created",
+	} {
+		got, _ := parse(env, newPs, "--filter", filter)
+		if _, err := got.wanted(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("ps --filter %s: %v", filter, err)
+		}
+	}
+	for filter, want := range map[string]string{
+		"foo": `bad format of filter "foo" (expected name=value)`, "foo=bar": "invalid filter 'foo'", "name=[": "filter name=[ is no regular expression",
+	} {
+		if err := runLs(t.Context(), env, &lsOptions{filters: []string{filter}, format: "table"}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("ls --filter %s: %v", filter, err)
+		}
+	}
+}
+
+func TestParseCp(t *testing.T) {
+	for args, want := range map[string]copied{
+		"-a -L --index 2 f web:/x":       {"web", true, engine.Copy{Outside: "f", Inside: "/x", Archive: true, Follow: true}},
+		"--all web:/x/. -":               {"web", false, engine.Copy{Inside: "/x/.", Outside: "-"}},
+		"- web:/x":                       {"web", true, engine.Copy{Outside: "-", Inside: "/x"}},
+		"./a:b web:x":                    {"web", true, engine.Copy{Outside: "./a:b", Inside: "x"}},
+		"/a:b web:c:d":                   {"web", true, engine.Copy{Outside: "/a:b", Inside: "c:d"}},
+		"--archive --follow-link a:. b/": {"a", false, engine.Copy{Inside: ".", Outside: "b/", Archive: true, Follow: true}},
+	} {
+		env, _ := testEnv(nil)
+		got, err := parse(env, newCp, line(args)...)
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+			continue
+		}
+		if c, err := got.direction(); err != nil || c != want {
+			t.Errorf("%s: got %+v, %v", args, c, err)
+		}
+	}
+	for args, want := range map[string]string{"a b": "direction", "a:x b:y": "between services"} {
+		env, _ := testEnv(nil)
+		got, err := parse(env, newCp, line(args)...)
+		if err == nil {
+			_, err = got.direction()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", args, err)
+		}
+	}
+}
+
+// TestParseArguments counts the arguments of commands that take some.
+func TestParseArguments(t *testing.T) {
+	fails := func(name string, err error, want string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", name, err, want)
+		}
+	}
+	env, _ := testEnv(nil)
+	_, err := parse(env, newCp, line("a")...)
+	fails("cp", err, "needs a source and a destination")
+	_, err = parse(env, newCp, line("a b c")...)
+	fails("cp", err, `not "c"`)
+	_, err = parse(env, newExport)
+	fails("export", err, "needs a service")
+	_, err = parse(env, newExport, line("a b")...)
+	fails("export", err, `not "b"`)
+	_, err = parse(env, newCommit)
+	fails("commit", err, "needs a service")
+	_, err = parse(env, newCommit, line("a b c")...)
+	fails("commit", err, "takes a service")
+	_, err = parse(env, newCommit, line("--index x a")...)
+	fails("commit", err, "not a number")
+	_, err = parse(env, newStats, line("a b")...)
+	fails("stats", err, "at most 1")
+	_, err = parse(env, newEvents, line("--since soon")...)
+	fails("events", err, "neither a time")
+}
+
 // TestParseRest reads one line of every command that has nothing more to say.
 func TestParseRest(t *testing.T) {
 	env, _ := testEnv(nil)
@@ -203,6 +283,16 @@ func TestParseRest(t *testing.T) {
 	check("version", version, err, &versionOptions{short: true, format: "json"})
 	images, err := parse(env, newImages, line("-q a")...)
 	check("images", images, err, &imagesOptions{services: []string{"a"}, quiet: true, format: "table"})
+	export, err := parse(env, newExport, line("-o f --index 2 a")...)
+	check("export", export, err, &exportOptions{args: []string{"a"}, output: "f", index: 2})
+	commit, err := parse(env, newCommit, line("-a me -m why -c USER=x -c CMD=y -p=false --index 2 a b:c")...)
+	check("commit", commit, err, &commitOptions{args: []string{"a", "b:c"}, author: "me", message: "why", changes: []string{"USER=x", "CMD=y"}, index: 2})
+	commit, err = parse(env, newCommit, line("a")...)
+	check("commit", commit, err, &commitOptions{args: []string{"a"}, pause: true})
+	events, err := parse(env, newEvents, line("--json --since 10m --until 2026-01-02T03:04:05Z a b")...)
+	check("events", events, err, &eventsOptions{services: []string{"a", "b"}, json: true, since: env.now().Add(-10 * time.Minute), until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	stats, err := parse(env, newStats, line("-a --no-stream --no-trunc --format json a")...)
+	check("stats", stats, err, &statsOptions{args: []string{"a"}, all: true, noStream: true, noTrunc: true, format: "json"})
 	scale, err := parse(env, newScale, line("--no-deps a=2")...)
 	check("scale", scale.args, err, []string{"a=2"})
 	plan, err := parse(env, newPlan, line("--format json --force-recreate a")...)

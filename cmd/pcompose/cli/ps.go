@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,9 +40,12 @@ func newPs(env *Env, run action[psOptions]) *cobra.Command {
 func (o *psOptions) wanted() ([]string, error) {
 	states := slices.Clone(o.status)
 	for _, f := range o.filters {
-		state, ok := strings.CutPrefix(f, "status=")
+		key, state, ok := strings.Cut(f, "=")
 		if !ok {
-			return nil, fmt.Errorf("--filter is status=STATUS, not %q", f)
+			return nil, errors.New("arguments to --filter should be in form KEY=VAL")
+		}
+		if key != "status" {
+			return nil, fmt.Errorf("unknown filter %s: there is status=STATUS", key)
 		}
 		states = append(states, state)
 	}

@@ -43,5 +43,5 @@ func runTop(ctx context.Context, env *Env, opt *topOptions) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return env.ui.Table(ui.Compact, []string{"SERVICE", "#", "UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"}, rows)
+	return env.ui.Table(ui.Tight, []string{"SERVICE", "#", "UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"}, rows)
 }

@@ -26,7 +26,7 @@ func newWait(env *Env, run action[waitOptions]) *cobra.Command {
 
 // ended is the end of one container.
 type ended struct {
-	name string
+	id   string
 	code int
 	err  error
 }
@@ -80,7 +80,7 @@ func (o *waitOptions) wait(ctx context.Context, env *Env, project *engine.Projec
 	for _, c := range containers {
 		go func() {
 			code, err := project.Wait(waiting, c.Name)
-			ends <- ended{c.Name, code, err}
+			ends <- ended{c.ID, code, err}
 		}()
 	}
 	for range containers {
@@ -88,7 +88,7 @@ func (o *waitOptions) wait(ctx context.Context, env *Env, project *engine.Projec
 		if end.err != nil {
 			return 0, end.err
 		}
-		env.ui.Line("container %q exited with status code %d", end.name, end.code)
+		env.ui.Line("container %q exited with status code %d", end.id, end.code)
 		code = end.code
 		if o.downProject {
 			break

@@ -94,10 +94,15 @@ func cutUnless(full bool, s string, n int) string {
 	return cut(s, n)
 }
 
-// command is what the container runs, in quotes.
+// command is what the container runs, in quotes; arguments with spaces have quotes of their own, as docker has it.
 func command(c pod.ContainerStatus, full bool) string {
-	line := strings.Join(c.Argv, " ")
-	return strconv.Quote(cutUnless(full, line, 20))
+	words := slices.Clone(c.Argv)
+	for i, word := range words {
+		if i > 0 && strings.Contains(word, " ") {
+			words[i] = "'" + word + "'"
+		}
+	}
+	return strconv.Quote(cutUnless(full, strings.Join(words, " "), 20))
 }
 
 func labels(m map[string]string) string {

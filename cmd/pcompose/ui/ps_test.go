@@ -33,6 +33,24 @@ func TestStatusLine(t *testing.T) {
 	}
 }
 
+func TestCommand(t *testing.T) {
+	for _, tt := range []struct {
+		argv []string
+		full bool
+		want string
+	}{
+		{[]string{"sleep", "infinity"}, false, `"sleep infinity"`},
+		{[]string{"sh", "-c", "exit 3"}, false, `"sh -c 'exit 3'"`},
+		{[]string{"sh", "-c", `echo "hi there"; sleep infinity`}, false, `"sh -c 'echo \"hi the…"`},
+		{[]string{"sh", "-c", `echo "hi there"; sleep infinity`}, true, `"sh -c 'echo \"hi there\"; sleep infinity'"`},
+		{[]string{"my program", "x"}, false, `"my program x"`},
+	} {
+		if got := command(pod.ContainerStatus{Argv: tt.argv}, tt.full); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.argv, got, tt.want)
+		}
+	}
+}
+
 func TestPorts(t *testing.T) {
 	for _, tt := range []struct {
 		ports []pod.Port
@@ -93,7 +111,7 @@ func TestContainersTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `NAME         IMAGE     COMMAND                  SERVICE   CREATED         STATUS         PORTS
-demo-web-1   nginx     "nginx -g daemon off…"   web       5 minutes ago   Up 4 minutes   0.0.0.0:8080->80/tcp, [::]:8080->80/tcp
+demo-web-1   nginx     "nginx -g 'daemon of…"   web       5 minutes ago   Up 4 minutes   0.0.0.0:8080->80/tcp, [::]:8080->80/tcp
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)

@@ -9,16 +9,21 @@ import (
 	"text/template"
 )
 
-// Column widths as docker's tables have them: top is compact, ps narrow, the others wide.
+// Column widths as docker's tables have them: top is tight, ps narrow, the others wide. Plans are compact.
 const (
+	Tight   = 4
 	Compact = 6
 	Narrow  = 10
 	Wide    = 20
 )
 
-// Table prints rows under their headers, columns at least minimum wide and three spaces apart.
+// Table prints rows under their headers, columns at least minimum wide and three spaces apart; two where they are tight.
 func (u *UI) Table(minimum int, headers []string, rows [][]string) error {
-	w := tabwriter.NewWriter(u.Out, minimum, 1, 3, ' ', 0)
+	apart := 3
+	if minimum == Tight {
+		apart = 2
+	}
+	w := tabwriter.NewWriter(u.Out, minimum, 1, apart, ' ', 0)
 	fmt.Fprintln(w, strings.Join(headers, "\t"))
 	for _, row := range rows {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
