@@ -176,19 +176,39 @@ func (l *Log) rotate() error {
 	}
 	h := header{at: time.Now().UnixNano()}
 	for s := Stdout; s < streams; s++ {
-		mid := l.head.midline&(1<<s) != 0
-		if l.ends[s] > 0 {
-			var b [1]byte
-			if _, err := l.data.ReadAt(b[:], l.ends[s]-1); err != nil {
-				return err
-			}
-			mid = b[0] != '\n'
+		mid, err := l.mid(s)
+		if err != nil {
+			return err
 		}
 		if mid {
 			h.midline |= 1 << s
 		}
 	}
 	return l.begin(l.gen+1, h)
+}
+
+// mid says whether a stream is in the middle of a line.
+func (l *Log) mid(s Stream) (bool, error) {
+	if l.ends[s] == 0 {
+		return l.head.midline&(1<<s) != 0, nil
+	}
+	var b [1]byte
+	_, err := l.data.ReadAt(b[:], l.ends[s]-1)
+	return b[0] != '\n', err
+}
+
+// EndLine ends the line that a stream is in the middle of: what is written next comes from somebody else. Idempotent.
+func (l *Log) EndLine(s Stream) error {
+	l.mu.Lock()
+	mid, err := l.mid(s)
+	l.mu.Unlock()
+	if err == nil && mid {
+		_, err = l.add(s, func(to int, at int64, _ int) (int, error) { return unix.Pwrite(to, []byte{'\n'}, at) })
+	}
+	if err != nil {
+		return fmt.Errorf("cannot end a line in log %q: %w", l.cfg.Dir, err)
+	}
+	return nil
 }
 
 // announce makes sure that a record speaks for the bytes of stream s about to be written at the end. Until they are

@@ -125,6 +125,7 @@ func execHook(ctx context.Context, rt runtime.Runtime, log *logs.Log, req contro
 	if log != nil {
 		// A process that the hook left behind holds the pipe open: what it has written until now is all there is.
 		report(log.Drain(logs.Hook, r))
+		report(log.EndLine(logs.Hook))
 	}
 	if ctx.Err() != nil {
 		return code, context.Cause(ctx)

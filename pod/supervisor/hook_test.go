@@ -22,10 +22,10 @@ func (f *fixture) hook(id string, point control.Point, index int, line string) c
 func TestHook(t *testing.T) {
 	f := newPod(t)
 	id := f.start(pod.Container{}, "sleep 1000")
-	if reply := f.want(f.hook(id, control.PostStart, 0, "echo out; echo err >&2")); reply.ExitCode != 0 || f.run(id).PostStarted != 1 {
+	if reply := f.want(f.hook(id, control.PostStart, 0, "echo out; echo err >&2; printf end")); reply.ExitCode != 0 || f.run(id).PostStarted != 1 {
 		t.Errorf("%+v, %d", reply, f.run(id).PostStarted)
 	}
-	f.wantLines(id, "out", "err")
+	f.wantLines(id, "out", "err", "end")
 	if reply := f.want(f.hook(id, control.PostStart, 1, "exit 3")); reply.ExitCode != 3 || f.run(id).PostStarted != 1 {
 		t.Errorf("%+v, %d", reply, f.run(id).PostStarted)
 	}
@@ -35,7 +35,7 @@ func TestHook(t *testing.T) {
 	if n := f.run(id).PostStarted; n != 2 {
 		t.Errorf("%d hooks are done", n)
 	}
-	f.wantLines(id, "out", "err", "bye")
+	f.wantLines(id, "out", "err", "end", "bye")
 
 	f.want(stop(id, 0))
 	f.want(f.hook(id, control.PreStop, 0, "echo never"))
@@ -44,7 +44,7 @@ func TestHook(t *testing.T) {
 	if n := f.run(id).PostStarted; n != 0 {
 		t.Errorf("%d hooks are done after a start", n)
 	}
-	f.wantLines(id, "out", "err", "bye")
+	f.wantLines(id, "out", "err", "end", "bye")
 	f.want(stop(id, 0))
 }
 
