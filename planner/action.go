@@ -38,9 +38,18 @@ type (
 	CreateVolume struct{ Volume pod.Volume }
 	// CreateSandbox starts the pod's supervisor with its namespaces, and binds the published ports.
 	CreateSandbox struct {
-		Name  string
-		Cells []pod.Cell
-		Ports []pod.Port
+		Name     string
+		Topology pod.Topology
+		Ports    []pod.Port
+	}
+	// ConnectCells makes the cells and networks of a running pod exactly these; who is in a cell that stays does not
+	// notice.
+	ConnectCells struct {
+		Name     string
+		Topology pod.Topology
+		// Added are the cells that there were not, Removed the names of those that there are no more.
+		Added   []pod.Cell
+		Removed []string
 	}
 	// PublishPorts makes exactly these ports published; running containers do not notice.
 	PublishPorts struct {
@@ -140,7 +149,24 @@ func (a CreateVolume) describe() Description {
 }
 
 func (a CreateSandbox) describe() Description {
-	return Description{KindPod, a.Name, "create", portList(a.Ports)}
+	var details []string
+	for _, d := range []string{portList(a.Ports), cellList(a.Topology.Cells[min(1, len(a.Topology.Cells)):])} {
+		if d != "" {
+			details = append(details, d)
+		}
+	}
+	return Description{KindPod, a.Name, "create", strings.Join(details, " ")}
+}
+
+func (a ConnectCells) describe() Description {
+	var details []string
+	if len(a.Added) > 0 {
+		details = append(details, cellList(a.Added))
+	}
+	if len(a.Removed) > 0 {
+		details = append(details, "without cell "+strings.Join(a.Removed, ", "))
+	}
+	return Description{KindPod, a.Name, "connect", strings.Join(details, " ")}
 }
 
 func (a PublishPorts) describe() Description {
@@ -148,7 +174,11 @@ func (a PublishPorts) describe() Description {
 }
 
 func (a CreateContainer) describe() Description {
-	return Description{KindContainer, a.Container.Name, "create", ""}
+	d := Description{KindContainer, a.Container.Name, "create", ""}
+	if cell := a.Container.Cell; cell != "" && cell != pod.DefaultCell {
+		d.Detail = "in cell " + cell
+	}
+	return d
 }
 
 func (a UpdateContainer) describe() Description {
@@ -209,6 +239,18 @@ func (a RemoveImage) describe() Description {
 
 func (a RunProvider) describe() Description {
 	return Description{KindProvider, a.Provider.Service, "run", a.Provider.Type + " compose " + string(a.Command)}
+}
+
+// cellList is "with cell a (why), b (why)"; "" for none.
+func cellList(cells []pod.Cell) string {
+	if len(cells) == 0 {
+		return ""
+	}
+	list := make([]string, len(cells))
+	for i, c := range cells {
+		list[i] = fmt.Sprintf("%s (%s)", c.Name, c.Why)
+	}
+	return "with cell " + strings.Join(list, ", ")
 }
 
 // portList is "0.0.0.0:8080->80/tcp, ..." of ports.

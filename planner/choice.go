@@ -49,6 +49,8 @@ type choice struct {
 	// fates are those of the selected containers, by name; names is their order.
 	fates map[string]*fate
 	names []string
+	// topology is the pod's network as planned, with those that the plan leaves alone.
+	topology pod.Topology
 	// services are those selected, some of which may have no container.
 	services map[string]bool
 	// notes are for the plan.
@@ -93,7 +95,9 @@ func (ch *choice) chooseFates() {
 		case ch.forced(f.want.Service):
 			f.replace = "forced"
 		default:
-			f.replace = whyReplace(f.want, f.have, ch.observed.Images)
+			if f.replace = whyReplace(f.want, f.have, ch.observed.Images); f.replace != "" {
+				f.replace += ch.whyMoved(f)
+			}
 			if ch.opt.Recreate == RecreateNone && f.have.Run.State != pod.StatePartial {
 				f.replace, f.want = "", keep(f.want, f.have.Container)
 			}

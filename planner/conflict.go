@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pcompose/pcompose/pod"
 )
@@ -92,50 +91,12 @@ func (ch *choice) remedy(c pod.ContainerStatus) string {
 	return ""
 }
 
-// listenersCollide refuses two containers of one cell that declare one port, in the file or in their image:
-// the second could not bind it.
-func (ch *choice) listenersCollide() error {
-	type at struct {
-		cell string
-		pod.Listen
-	}
-	first, remedy := map[at]string{}, map[string]string{}
-	var errs []error
-	for _, c := range ch.staying() {
-		if c.OneOff { // it runs a command of its own, which need not listen
-			continue
-		}
-		for _, l := range ch.listens(c.Container) {
-			first[at{c.Cell, l}], remedy[c.Name] = c.Name, ch.remedy(c)
-		}
-	}
-	for _, c := range ch.desired.Containers {
-		for _, l := range ch.listens(c) {
-			key := at{c.Cell, l}
-			if other, taken := first[key]; taken {
-				hint := cmp.Or(remedy[other], ": let one of them listen on another port")
-				errs = append(errs, fmt.Errorf("cannot run %s and %s in one pod: both listen on port %d/%s, and the containers of a pod share one network%s", other, c.Name, l.Port, l.Protocol, hint))
-				continue
-			}
-			first[key] = c.Name
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // listens are the ports a container declares: in the file, and in its image unless the file names any.
 func (ch *choice) listens(c pod.Container) []pod.Listen {
-	all := slices.Clone(c.Listens)
-	if len(all) == 0 {
-		all = slices.Clone(ch.observed.Images[c.Image].Listens)
+	if len(c.Listens) > 0 {
+		return c.Listens
 	}
-	slices.SortFunc(all, func(a, b pod.Listen) int {
-		if a.Port != b.Port {
-			return int(a.Port) - int(b.Port)
-		}
-		return strings.Compare(a.Protocol, b.Protocol)
-	})
-	return slices.Compact(all)
+	return ch.observed.Images[c.Image].Listens
 }
 
 // samePorts says whether the published ports are already as wanted; a host port left to the kernel is met by any

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +21,8 @@ var update = flag.Bool("update", os.Getenv("UPDATE")+os.Getenv("PCT_GOLDEN") != 
 
 // TestPlan makes the plan of every archive of testdata/plan and compares its print with the file "plan", and its
 // JSON with the file "json" if there is one. The file "command" has a command and its options; the notation of
-// "desired" and "observed" is in notation_test.go.
+// "desired" and "observed" is in notation_test.go. Instead of "observed", "before" has a pod as it was desired, and then
+// brought up.
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -82,10 +84,27 @@ func compare(t *testing.T, file string, archive *txtar.Archive, got map[string]s
 	}
 }
 
+// after is a pod that was brought up before.
+func after(spec pod.Spec) (pod.Status, error) {
+	m := &model{pod.Status{Name: "shop", Images: map[string]pod.Image{}}}
+	plan, err := planner.Up(spec, m.Status, planner.UpOptions{})
+	if err != nil {
+		return m.Status, err
+	}
+	m.Spec = &plan.Pod
+	return m.Status, m.carryOut(plan, len(plan.Steps), rand.New(rand.NewPCG(1, 1)))
+}
+
 // runCommand makes the plan that the file "command" asks for.
 func runCommand(in map[string]string) (*planner.Plan, error) {
 	want := desired(in["desired"])
 	have := observed(in["observed"], want)
+	if text, ok := in["before"]; ok {
+		var err error
+		if have, err = after(desired(text)); err != nil {
+			return nil, err
+		}
+	}
 	words := strings.Fields(in["command"])
 	var file *pod.Spec
 	if _, ok := in["desired"]; ok {

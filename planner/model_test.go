@@ -40,7 +40,7 @@ func invariants(t *testing.T, plan *planner.Plan) {
 			if id := stops[a.Name]; id != 0 && !waitsFor(plan, s, id) {
 				t.Errorf("%v removes a container before it has stopped", s)
 			}
-		case planner.PullImage, planner.CreateVolume, planner.CreateSandbox, planner.PublishPorts, planner.UpdateContainer,
+		case planner.PullImage, planner.CreateVolume, planner.CreateSandbox, planner.ConnectCells, planner.PublishPorts, planner.UpdateContainer,
 			planner.RunPostStart, planner.RunPreStop, planner.WaitContainer, planner.KillContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage, planner.RunProvider:
 			// carryOut tells what goes wrong with these.
 		}
@@ -85,7 +85,14 @@ func (m *model) do(action planner.Action) error {
 	case planner.CreateVolume:
 		m.Volumes = append(m.Volumes, a.Volume.Name)
 	case planner.CreateSandbox:
-		m.Up, m.Ports = true, a.Ports
+		m.Up, m.Ports, m.Topology = true, a.Ports, a.Topology
+	case planner.ConnectCells:
+		m.Topology = a.Topology
+		for _, c := range m.Containers {
+			if c.Run.State.Alive() && !m.hasCell(c.Cell) {
+				return fmt.Errorf("%s lives in cell %s, which goes", c.Name, c.Cell)
+			}
+		}
 	case planner.PublishPorts:
 		m.Ports = a.Ports
 		if !m.Up {
@@ -132,7 +139,7 @@ func (m *model) do(action planner.Action) error {
 		if len(m.Containers) > 0 {
 			return fmt.Errorf("the pod has containers")
 		}
-		m.Up, m.Ports, m.Spec = false, nil, nil
+		m.Up, m.Ports, m.Spec, m.Topology = false, nil, nil, pod.Topology{}
 	case planner.RemoveVolume:
 		m.Volumes = slices.DeleteFunc(m.Volumes, func(v string) bool { return v == a.Name })
 		if slices.ContainsFunc(m.Containers, func(c pod.ContainerStatus) bool { return mounts(c.Container, a.Name) }) {
@@ -142,6 +149,10 @@ func (m *model) do(action planner.Action) error {
 		return fmt.Errorf("no model of %T", a)
 	}
 	return nil
+}
+
+func (m *model) hasCell(name string) bool {
+	return slices.ContainsFunc(m.Topology.Cells, func(c pod.Cell) bool { return c.Name == name })
 }
 
 func (m *model) with(name string, f func(*pod.ContainerStatus) error) error {
@@ -178,6 +189,8 @@ func (m *model) start(c *pod.ContainerStatus) error {
 		return fmt.Errorf("%s has no network", c.Name)
 	case c.Run.State.Alive():
 		return fmt.Errorf("%s runs", c.Name)
+	case !m.hasCell(c.Cell):
+		return fmt.Errorf("%s has no cell %s", c.Name, c.Cell)
 	}
 	for _, p := range c.Ports {
 		if !slices.Contains(m.Ports, p) {
@@ -186,7 +199,7 @@ func (m *model) start(c *pod.ContainerStatus) error {
 	}
 	for _, other := range m.Containers {
 		for _, l := range c.Listens {
-			if other.Name != c.Name && other.Run.State.Alive() && slices.Contains(other.Listens, l) {
+			if other.Name != c.Name && other.Cell == c.Cell && other.Run.State.Alive() && slices.Contains(other.Listens, l) {
 				return fmt.Errorf("%s listens on %d still, which %s wants", other.Name, l.Port, c.Name)
 			}
 		}

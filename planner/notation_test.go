@@ -14,6 +14,7 @@ import (
 //
 //	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80 mount=data:/data
 //	volume data external
+//	network back            and network=front,back of a container
 //	idle worker             scaled to none
 //	disabled debug          of a profile that is not active
 //	provider db type=cloud after=net
@@ -41,6 +42,8 @@ func desired(text string) pod.Spec {
 		switch words[0] {
 		case "volume":
 			spec.Volumes = append(spec.Volumes, volume(words))
+		case "network":
+			spec.Networks = append(spec.Networks, pod.Network{Key: words[1]})
 		case "idle":
 			spec.Idle = append(spec.Idle, words[1])
 		case "provider":
@@ -140,7 +143,7 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 	}
 	switch words[0] {
 	case "same":
-		s.Up, s.Spec, s.Ports = true, &want, want.Ports()
+		s.Up, s.Spec, s.Ports, s.Topology = true, &want, want.Ports(), want.Topology()
 		for _, v := range want.Volumes {
 			s.Volumes = append(s.Volumes, v.Name)
 		}
@@ -152,6 +155,7 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		}
 	case "up":
 		s.Up, s.Spec = true, &want
+		s.Topology.Cells = want.Cells
 	case "provided":
 		s.Providers = append(s.Providers, provided(words, want))
 	case "no-program":
@@ -275,8 +279,11 @@ func set(c *pod.Container, key, value string) {
 		c.Image = value
 	case "pull":
 		c.Pull = pod.PullPolicy(value)
-	case "cell":
-		c.Cell = value
+	case "network":
+		c.Networks = nil
+		for _, n := range list {
+			c.Networks = append(c.Networks, pod.Attachment{Network: n})
+		}
 	case "command":
 		c.Command = list
 	case "env":

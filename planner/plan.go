@@ -17,7 +17,9 @@ import (
 // Plan is a list of steps in an order in which they could be carried out one by one.
 type Plan struct {
 	Project string
-	Steps   []Step
+	// Pod is what Up makes of the pod: what was desired, with the cells that were planned.
+	Pod   pod.Spec
+	Steps []Step
 	// Notes are for the user to know and need no step: containers of services that the file no longer has.
 	Notes []string
 }

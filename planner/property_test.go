@@ -38,7 +38,7 @@ func converges(t *testing.T, rnd *rand.Rand) bool {
 			if err != nil {
 				return false
 			}
-			m.Spec = &spec
+			m.Spec = &plan.Pod
 			invariants(t, plan)
 			if err := m.carryOut(plan, rnd.IntN(len(plan.Steps)+1), rnd); err != nil {
 				t.Error(err)
@@ -50,7 +50,7 @@ func converges(t *testing.T, rnd *rand.Rand) bool {
 		if err != nil {
 			return false
 		}
-		m.Spec = &spec
+		m.Spec = &plan.Pod
 		settle(t, m, plan, rnd)
 		again, err := planner.Up(spec, oneShotsRunning(m.Status), opt)
 		if err != nil || !again.Empty() {
@@ -95,9 +95,10 @@ func (m *model) interrupt(rnd *rand.Rand) {
 	}
 }
 
-// randomSpec is a pod of up to five services; a and A are one service under two names, which listen on one port.
+// randomSpec is a pod of up to five services; a and A are one service under two names, which listen on one port. Some
+// listen on the port of another, and some are on another network.
 func randomSpec(rnd *rand.Rand) pod.Spec {
-	spec := pod.Spec{Name: "shop", Volumes: []pod.Volume{{Name: "data"}}}
+	spec := pod.Spec{Name: "shop", Volumes: []pod.Volume{{Name: "data"}}, Networks: []pod.Network{{Key: "default"}, {Key: "other"}}}
 	var before []string
 	oneShot := map[string]bool{}
 	for i, service := range []string{"a", "b", "c", "d", "e"} {
@@ -123,6 +124,7 @@ func randomSpec(rnd *rand.Rand) pod.Spec {
 		before = append(before, service)
 		oneShot[service] = rnd.IntN(4) == 0
 		n := 1 + rnd.IntN(2)
+		network := []string{"default", "default", "other"}[rnd.IntN(3)]
 		for r := 1; r <= n; r++ {
 			c := replica(service, r)
 			c.Image = []string{"x", "y"}[rnd.IntN(2)]
@@ -135,8 +137,9 @@ func randomSpec(rnd *rand.Rand) pod.Spec {
 			if !oneShot[service] {
 				c.Health = &pod.Health{Test: []string{"CMD", "true"}}
 			}
+			c.Listens = []pod.Listen{{Port: uint16(80 + i%3), Protocol: pod.TCP}}
+			c.Networks = []pod.Attachment{{Network: network}}
 			if n == 1 {
-				c.Listens = []pod.Listen{{Port: uint16(80 + i), Protocol: pod.TCP}}
 				c.Ports = ports([]string{fmt.Sprintf("%d:%d", 8080+i+10*rnd.IntN(2), 80+i)}, c.Name)
 			}
 			if rnd.IntN(2) == 0 {

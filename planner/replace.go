@@ -15,7 +15,7 @@ import (
 // container.
 func live(field string) bool {
 	switch field {
-	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "PullAfter", "Listens", "PreStop":
+	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "PullAfter", "Listens", "PreStop", "Networks", "NetworkMode", "Sharing":
 		return true
 	}
 	return false
@@ -25,6 +25,7 @@ func live(field string) bool {
 func keep(want, have pod.Container) pod.Container {
 	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
 	have.PullAfter, have.Stop, have.Pull, have.Listens, have.PreStop = want.PullAfter, want.Stop, want.Pull, want.Listens, want.PreStop
+	have.Networks, have.NetworkMode, have.Sharing = want.Networks, want.NetworkMode, want.Sharing
 	return have
 }
 
@@ -71,6 +72,12 @@ func words(field string) string {
 		return "stop_signal or stop_grace_period"
 	case "Listens":
 		return "expose"
+	case "Cell":
+		return "its network cell"
+	case "NetworkMode":
+		return "network_mode"
+	case "Sharing":
+		return "x-pcompose"
 	case "Storage":
 		return "storage_opt"
 	}

@@ -51,14 +51,14 @@ type UpOptions struct {
 }
 
 // Up plans the steps that make the observed pod the desired one. It fails, before anything is done, where the
-// pod could not work: a host port taken, two containers listening on one port, an image that cannot be had.
+// pod could not work: a host port taken, an image that cannot be had, a network without addresses.
 func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 	return newUp(newChoice(desired, observed, opt)).make()
 }
 
 // make adds the steps. What could not work is found before the first.
 func (u *up) make() (*Plan, error) {
-	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.listenersCollide(), u.cannotStart(), u.absent()); err != nil {
+	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.divide(), u.cannotStart(), u.absent()); err != nil {
 		return nil, err
 	}
 	u.chooseFates()
@@ -79,6 +79,8 @@ func (u *up) make() (*Plan, error) {
 	if !u.opt.CreateOnly {
 		u.startContainers()
 	}
+	u.disconnect()
+	u.plan.Pod = u.desired
 	return u.plan, nil
 }
 

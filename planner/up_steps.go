@@ -73,15 +73,23 @@ func (u *up) createVolumes() {
 	}
 }
 
-// sandbox adds the pod's namespaces, or the change of its published ports.
+// sandbox adds the pod's namespaces, or the change of its cells and published ports.
 func (u *up) sandbox() {
 	ports := u.published()
-	switch {
-	case !u.observed.Up && (u.opt.CreateOnly || len(u.names) == 0):
-	case !u.observed.Up:
-		u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Cells: u.desired.Cells, Ports: ports}, "not running", u.pulls...)
-	case !samePorts(ports, u.observed.Ports) && !u.opt.CreateOnly:
-		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed", u.pulls...)
+	if !u.observed.Up {
+		if !u.opt.CreateOnly && len(u.names) > 0 {
+			u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Topology: u.topology, Ports: ports}, "not running", u.pulls...)
+		}
+		return
+	}
+	if u.opt.CreateOnly {
+		return
+	}
+	if meanwhile := u.meanwhile(); !sameTopology(meanwhile, u.observed.Topology) {
+		u.portsDone = u.connect(u.observed.Topology, meanwhile, "the network is divided otherwise", u.pulls...)
+	}
+	if !samePorts(ports, u.observed.Ports) {
+		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed", append(u.pulls, u.portsDone)...)
 	}
 }
 
@@ -184,17 +192,18 @@ func (u *up) removeOrphans() {
 	}
 }
 
-// cleared are the stops of containers that leave for good and have what a container needs: their service's
-// place, or a port in its cell.
+// cleared are the stops of containers that leave, for good or for another cell, and have what a container needs: their
+// service's place, or a port in its cell.
 func (u *up) cleared(want pod.Container) []int {
 	var steps []int
 	for _, c := range u.observed.Containers {
-		if u.fates[c.Name] != nil || u.stoppedBy[c.Name] == 0 {
+		if f := u.fates[c.Name]; u.stoppedBy[c.Name] == 0 || c.Name == want.Name || f != nil && f.want.Cell == c.Cell {
 			continue
 		}
 		listens := u.listens(want)
 		shared := func(l pod.Listen) bool { return c.Cell == want.Cell && slices.Contains(listens, l) }
-		if c.Service == want.Service || slices.ContainsFunc(u.listens(c.Container), shared) {
+		leaves := u.fates[c.Name] == nil
+		if leaves && c.Service == want.Service || slices.ContainsFunc(u.listens(c.Container), shared) {
 			steps = append(steps, u.stoppedBy[c.Name])
 		}
 	}

@@ -85,3 +85,33 @@ type Link struct {
 	// Default marks the link with the default route.
 	Default bool `json:",omitempty"`
 }
+
+// Topology is the network of a pod as planned: its cells, the networks between them, and who is in which.
+type Topology struct {
+	// Cells are the first one, which is the router, and the others by name.
+	Cells    []Cell
+	Networks []Network `json:",omitempty"`
+	// Members are the containers in another cell than the first, and those that publish ports; none where there is
+	// only one cell. They are sorted by name.
+	Members []Member `json:",omitempty"`
+}
+
+// Member is a container's place in a topology.
+type Member struct {
+	Container string
+	// Service joins replicas: they may be behind one host port.
+	Service string
+	Cell    string
+}
+
+// Topology is that of the pod's containers.
+func (s Spec) Topology() Topology {
+	t := Topology{Cells: s.Cells, Networks: s.Networks}
+	for _, c := range s.Containers {
+		if len(s.Cells) < 2 || c.Cell == DefaultCell && len(c.Ports) == 0 {
+			continue
+		}
+		t.Members = append(t.Members, Member{Container: c.Name, Service: c.Service, Cell: c.Cell})
+	}
+	return t
+}

@@ -24,6 +24,8 @@ type Status struct {
 	Providers []ProviderStatus `json:",omitempty"`
 	// NoProgram says of types of providers that are wanted where their program was searched for in vain.
 	NoProgram map[string]Search `json:",omitempty"`
+	// Topology is the network as the supervisor has it; empty where the pod is not up.
+	Topology Topology `json:",omitzero"`
 	// Ports are the published ports as they are bound, host ports chosen by the kernel filled in.
 	Ports []Port `json:",omitempty"`
 	// Images are those in the store, by the reference the spec asked for.

@@ -28,7 +28,7 @@ var layout = map[string][]string{
 	"compose/graph": {},
 	"compose/load":  {"compose", "compose/graph", "pod"},
 
-	"planner":         {"pod"},
+	"planner":         {"planner/cells", "pod"},
 	"planner/cells":   {"pod"},
 	"planner/desired": {"compose", "compose/graph", "pod"},
 

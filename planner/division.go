@@ -1,0 +1,155 @@
+package planner
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/planner/cells"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// divide gives every container its cell: those that the pod has keep theirs, and what the plan leaves alone counts.
+func (ch *choice) divide() error {
+	all := ch.desired
+	all.Containers = slices.Clone(all.Containers)
+	all.Networks = slices.Clone(all.Networks)
+	before := &pod.Spec{}
+	if was := ch.observed.Spec; was != nil {
+		before.Cells, before.Networks = was.Cells, was.Networks
+	}
+	for _, c := range ch.observed.Containers {
+		before.Containers = append(before.Containers, c.Container)
+	}
+	for _, c := range ch.staying() {
+		if c.OneOff { // it runs a command of its own, which need not listen
+			c.Listens, c.Image = nil, ""
+		}
+		all.Containers = append(all.Containers, c.Container)
+		for _, a := range c.Networks {
+			known := func(n pod.Network) bool { return n.Key == a.Network }
+			if i := slices.IndexFunc(before.Networks, known); i >= 0 && !slices.ContainsFunc(all.Networks, known) {
+				all.Networks = append(all.Networks, before.Networks[i])
+			}
+		}
+	}
+	planned, err := cells.Plan(all, ch.observed.Images, before)
+	if err != nil {
+		return err
+	}
+	ch.settle(planned)
+	return nil
+}
+
+// settle takes over what was planned of cells.
+func (ch *choice) settle(planned pod.Spec) {
+	ch.topology = planned.Topology()
+	slices.SortFunc(ch.topology.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
+	in := map[string]string{}
+	for _, c := range planned.Containers {
+		in[c.Name] = c.Cell
+	}
+	ch.desired.Cells, ch.desired.Networks = planned.Cells, planned.Networks
+	ch.desired.Containers = slices.Clone(ch.desired.Containers)
+	for i := range ch.desired.Containers {
+		c := &ch.desired.Containers[i]
+		c.Cell = in[c.Name]
+		if f := ch.fates[c.Name]; f != nil {
+			f.want.Cell = c.Cell
+		}
+	}
+}
+
+// whyMoved is why a container is in another cell than it was, for the reason of its replacement.
+func (ch *choice) whyMoved(f *fate) string {
+	if !f.exists || f.want.Cell == f.have.Cell {
+		return ""
+	}
+	for _, c := range ch.topology.Cells {
+		if c.Name == f.want.Cell && c.Why != "" {
+			return fmt.Sprintf(" (%s)", c.Why)
+		}
+	}
+	return ""
+}
+
+// meanwhile is the topology while the plan is carried out: the planned one, and the cells and networks of containers
+// that have not left theirs yet.
+func (u *up) meanwhile() pod.Topology {
+	t := u.topology
+	t.Cells, t.Networks, t.Members = slices.Clone(t.Cells), slices.Clone(t.Networks), slices.Clone(t.Members)
+	was := u.observed.Topology
+	for _, c := range was.Cells {
+		inhabited := slices.ContainsFunc(u.observed.Containers, func(o pod.ContainerStatus) bool { return o.Cell == c.Name && o.Run.State.Alive() })
+		if !inhabited || hasCell(t, c.Name) {
+			continue
+		}
+		t.Cells = append(t.Cells, c)
+		for _, l := range c.Links {
+			is := func(n pod.Network) bool { return n.Key == l.Network }
+			if i := slices.IndexFunc(was.Networks, is); i >= 0 && !slices.ContainsFunc(t.Networks, is) {
+				t.Networks = append(t.Networks, was.Networks[i])
+			}
+		}
+	}
+	for _, m := range was.Members {
+		if hasCell(t, m.Cell) && !slices.ContainsFunc(t.Members, func(o pod.Member) bool { return o.Container == m.Container }) {
+			t.Members = append(t.Members, m)
+		}
+	}
+	slices.SortFunc(t.Cells[1:], func(a, b pod.Cell) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(t.Networks, func(a, b pod.Network) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(t.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
+	return t
+}
+
+func hasCell(t pod.Topology, name string) bool {
+	return slices.ContainsFunc(t.Cells, func(c pod.Cell) bool { return c.Name == name })
+}
+
+// connect is the step from one topology to another.
+func (u *up) connect(from, to pod.Topology, why string, after ...int) int {
+	a := ConnectCells{Name: u.desired.Name, Topology: to}
+	for _, c := range to.Cells {
+		if !hasCell(from, c.Name) {
+			a.Added = append(a.Added, c)
+		}
+	}
+	for _, c := range from.Cells {
+		if !hasCell(to, c.Name) {
+			a.Removed = append(a.Removed, c.Name)
+		}
+	}
+	return u.plan.add(a, why, after...)
+}
+
+// disconnect adds the end of cells that nobody is in after the plan.
+func (u *up) disconnect() {
+	if !u.observed.Up || u.opt.CreateOnly || sameTopology(u.meanwhile(), u.topology) {
+		return
+	}
+	var after []int
+	for _, c := range u.observed.Containers {
+		after = append(after, u.stoppedBy[c.Name], u.removedBy[c.Name])
+	}
+	u.connect(u.meanwhile(), u.topology, "nobody is left there", append(after, u.portsDone)...)
+}
+
+// sameTopology compares as they are stored, but for the reasons.
+func sameTopology(a, b pod.Topology) bool {
+	return bytes.Equal(canonical(a), canonical(b))
+}
+
+func canonical(t pod.Topology) []byte {
+	t.Cells = slices.Clone(t.Cells)
+	for i := range t.Cells {
+		t.Cells[i].Why = ""
+	}
+	text, err := json.Marshal(t)
+	if err != nil {
+		panic(fmt.Sprintf("a pod.Topology does not marshal: %v", err)) // only plain fields: it always does
+	}
+	return text
+}
