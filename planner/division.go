@@ -23,6 +23,11 @@ func (ch *choice) divide() error {
 	for _, c := range ch.observed.Containers {
 		before.Containers = append(before.Containers, c.Container)
 	}
+	for i, c := range all.Containers {
+		if have, exists := ch.observed.Container(c.Name); exists && ch.opt.Recreate == RecreateNone {
+			all.Containers[i] = have.Container
+		}
+	}
 	for _, c := range ch.staying() {
 		if c.OneOff { // it runs a command of its own, which need not listen
 			c.Listens, c.Image = nil, ""

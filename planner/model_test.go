@@ -227,7 +227,8 @@ func wait(c *pod.ContainerStatus, until pod.Until) error {
 	case c.Run.State != pod.StateRunning && c.Run.State != pod.StateExited:
 		return fmt.Errorf("nobody starts %s", c.Name)
 	case until == pod.UntilCompleted:
-		c.Run = pod.Run{State: pod.StateExited}
+		// It keeps its health: an orphan may wait for the end of what the file now wants healthy.
+		c.Run.State = pod.StateExited
 	case c.Health != nil:
 		c.Run.Health = pod.HealthHealthy
 	}

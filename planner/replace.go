@@ -21,11 +21,10 @@ func live(field string) bool {
 	return false
 }
 
-// keep is the container there is, with what can change of it as wanted.
+// keep is the container there is, with what can change of it as wanted. What decides about its cell stays too.
 func keep(want, have pod.Container) pod.Container {
 	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
-	have.PullAfter, have.Stop, have.Pull, have.Listens, have.PreStop = want.PullAfter, want.Stop, want.Pull, want.Listens, want.PreStop
-	have.Networks, have.NetworkMode, have.Sharing = want.Networks, want.NetworkMode, want.Sharing
+	have.PullAfter, have.Stop, have.Pull, have.PreStop = want.PullAfter, want.Stop, want.Pull, want.PreStop
 	return have
 }
 
