@@ -27,6 +27,9 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.PublishPorts:
 		_, err := p.client().ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
 		return err
+	case planner.ConnectCells:
+		_, err := p.client().ask(ctx, control.Request{Connect: &control.Connect{Topology: a.Topology}})
+		return err
 	case planner.CreateContainer:
 		return p.createContainer(ctx, a, report)
 	case planner.UpdateContainer:

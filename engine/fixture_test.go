@@ -158,7 +158,7 @@ func (m *machine) up(containers ...pod.Container) {
 	cells := []pod.Cell{{Name: pod.DefaultCell}}
 	m.must(m.project.Remember(pod.Spec{Name: "pcttest", Cells: cells, Containers: containers}))
 	m.do(planner.CreateVolume{Volume: pod.Volume{Name: "pctdata"}}, 2)
-	m.do(planner.CreateSandbox{Cells: cells}, 2)
+	m.do(planner.CreateSandbox{Topology: pod.Topology{Cells: cells}}, 2)
 	for _, c := range containers {
 		m.do(planner.CreateContainer{Container: c}, 2)
 		m.do(planner.StartContainer{Name: c.Name}, 2)

@@ -105,7 +105,7 @@ func (o *observation) containers(ctx context.Context, remembered *state.Project)
 	reply, err := o.engine.Project(status.Name).client().status(ctx)
 	switch {
 	case err == nil:
-		status.Up, status.Ports, status.Supervisor = true, reply.Ports, reply.PID
+		status.Up, status.Ports, status.Topology, status.Supervisor = true, reply.Ports, reply.Topology, reply.PID
 	case !errors.Is(err, errDown):
 		return err
 	}

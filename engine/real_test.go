@@ -114,7 +114,7 @@ func TestKilledByHand(t *testing.T) {
 		t.Errorf("it lives: %+v", c.Run)
 	}
 	// A new keeper adopts the one, and invents no end of the other.
-	m.do(planner.CreateSandbox{Cells: []pod.Cell{{Name: pod.DefaultCell}}}, 1)
+	m.do(planner.CreateSandbox{Topology: pod.Topology{Cells: []pod.Cell{{Name: pod.DefaultCell}}}}, 1)
 	if c := m.container("web"); c.Run.State != pod.StateRunning || c.Run.PID != lives {
 		t.Errorf("it is adopted: %+v", c.Run)
 	}

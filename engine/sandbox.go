@@ -78,7 +78,7 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 		return err
 	}
 	err = control.WritePod(dir, control.Pod{
-		Name: p.name, ID: p.engine.podID(p.name), Cells: a.Cells, Runtime: program, RuntimeKind: string(kind),
+		Name: p.name, ID: p.engine.podID(p.name), Topology: a.Topology, Runtime: program, RuntimeKind: string(kind),
 		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
 		Events: eventsFile(p.engine, p.name),
 	})

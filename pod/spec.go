@@ -74,6 +74,8 @@ type Cell struct {
 	// Mode is NetworkNone for a cell that has its loopback only, NetworkHost for the host's own namespace, and
 	// NetworkOf with a name for that of a container outside the pod.
 	Mode NetworkMode `json:",omitempty"`
+	// Resolver says that the pod answers DNS in it, on 127.0.0.11; not where a container has that port itself.
+	Resolver bool `json:",omitempty"`
 	// Links are sorted by network. The first cell, which is the router, has none until there is a second.
 	Links []Link `json:",omitempty"`
 }

@@ -42,7 +42,7 @@ var layout = map[string][]string{
 	"pod/runtime/runtimetest": {"pod/runtime"},
 	"pod/resolver":            {},
 	"pod/sandbox":             {"pod"},
-	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox"},
+	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
 		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/volume",

@@ -252,10 +252,13 @@ func (p *partition) fresh(container string) string {
 
 // list is the cells, the first one first, the others by name.
 func (p *partition) list() []pod.Cell {
-	all := []pod.Cell{{Name: pod.DefaultCell}}
+	all := []pod.Cell{{Name: pod.DefaultCell, Resolver: true}}
 	for _, c := range p.cells {
-		if c.name != pod.DefaultCell {
-			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode})
+		resolver := c.mode == "" && !slices.ContainsFunc(c.units, (*unit).answersNames)
+		if c.name == pod.DefaultCell {
+			all[0].Resolver = resolver
+		} else {
+			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode, Resolver: resolver})
 		}
 	}
 	slices.SortFunc(all[1:], func(a, b pod.Cell) int { return strings.Compare(a.Name, b.Name) })

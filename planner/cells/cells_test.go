@@ -162,6 +162,9 @@ func show(spec pod.Spec, err error) string {
 		if c.Why != "" {
 			fmt.Fprintf(&b, " (%s)", c.Why)
 		}
+		if !c.Resolver && c.Mode == "" {
+			b.WriteString(" without resolver")
+		}
 		b.WriteString("\n")
 		for _, l := range c.Links {
 			fmt.Fprintf(&b, "  %s %s %s", l.Network, l.Interface, l.IPv4)

@@ -62,6 +62,16 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 // free says whether a unit may be with others of its class.
 func (u *unit) free() bool { return u.alone == "" && !u.shared }
 
+// answersNames says whether a member listens where a resolver would.
+func (u *unit) answersNames() bool {
+	for l := range u.listens {
+		if l.Port == 53 {
+			return true
+		}
+	}
+	return false
+}
+
 // claim is who may have been in one cell before, and may be again.
 func (u *unit) claim() string {
 	if u.alone != "" && (u.mode == "" || u.mode == pod.NetworkNone) {

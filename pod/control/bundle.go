@@ -17,8 +17,8 @@ import (
 type Pod struct {
 	Name string
 	// ID names what is made for the pod on the host: links, rules, cgroups.
-	ID    string
-	Cells []pod.Cell
+	ID       string
+	Topology pod.Topology
 	// Runtime is the OCI runtime's program, RuntimeKind which one it is.
 	Runtime, RuntimeKind string
 	// LockFile is locked while an address is chosen, for all pods of the machine.

@@ -34,6 +34,7 @@ type Request struct {
 	Forget  *Forget  `json:",omitempty"`
 	Update  *Update  `json:",omitempty"`
 	Publish *Publish `json:",omitempty"`
+	Connect *Connect `json:",omitempty"`
 	// Exec is answered twice: when the process runs (with the terminal's master, if it has one), and when it
 	// has ended. Its stdin, stdout and stderr come with the request unless it has a terminal.
 	Exec *Exec `json:",omitempty"`
@@ -93,6 +94,9 @@ type Update struct {
 // Publish makes exactly these ports published.
 type Publish struct{ Ports []pod.Port }
 
+// Connect makes the network of the pod exactly this.
+type Connect struct{ Topology pod.Topology }
+
 // Exec runs a process in a running container. Process is its runtime-spec process (config.md, "process").
 type Exec struct {
 	ID      string
@@ -126,6 +130,8 @@ type Reply struct {
 	// Containers and Ports answer Status and Watch. Publish answers with Ports.
 	Containers []Container `json:",omitempty"`
 	Ports      []pod.Port  `json:",omitempty"`
+	// Topology is the pod's network; Status has it.
+	Topology pod.Topology `json:",omitzero"`
 	// PID is the supervisor's; Status has it.
 	PID int `json:",omitempty"`
 	// Gateway is the host as the pod sees it; Status has it.

@@ -25,7 +25,7 @@ func (s *Server) answer(view *View, question []byte, tcp bool) (reply []byte, do
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
 	a := reader{view: view, name: name, question: q, turn: int(s.turn.Add(1))}
 	if q.Class != dnsmessage.ClassINET || !a.find() {
-		if len(view.Upstream) > 0 {
+		if view.Upstream != nil {
 			return nil, false
 		}
 		// Without anybody to ask, an unknown name is one that there is not.

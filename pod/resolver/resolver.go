@@ -30,9 +30,9 @@ type View struct {
 	Pointers map[netip.Addr]string
 	// Services are the answers to SRV, by "_http._tcp.web".
 	Services map[string][]Service
-	// Upstream are the servers that are asked for other names, one after the other; none are asked where it is empty,
-	// as in a cell without a way out.
-	Upstream []netip.AddrPort
+	// Upstream gives the servers that are asked for other names, one after the other; nil, as in a cell without a way
+	// out, asks none.
+	Upstream func() []netip.AddrPort
 }
 
 // Service is where a port of a service is: an answer to SRV (RFC 2782).
@@ -43,7 +43,7 @@ type Service struct {
 
 // Server answers one cell. Its methods may be called from several goroutines.
 type Server struct {
-	view atomic.Pointer[View]
+	view atomic.Pointer[func() View]
 	// turn goes round the replicas of a name.
 	turn atomic.Uint32
 	udp  net.PacketConn
@@ -67,14 +67,24 @@ const (
 // New answers on two sockets, until Close, from an empty view. It takes the sockets over.
 func New(udp net.PacketConn, tcp net.Listener) *Server {
 	s := &Server{udp: udp, tcp: tcp, asking: make(chan struct{}, maxAsking), over: make(chan struct{})}
-	s.view.Store(&View{})
+	s.Show(func() View { return View{} })
 	go s.serveUDP()
 	go s.serveTCP()
 	return s
 }
 
-// Show makes the server answer from a view. Answers that are on their way come from the one before.
-func (s *Server) Show(v View) { s.view.Store(&v) }
+// Show makes the server answer from a view, which is made when the next question comes, if one does. Answers that are on
+// their way come from the one before.
+func (s *Server) Show(view func() View) {
+	view = sync.OnceValue(view)
+	s.view.Store(&view)
+}
+
+// now is the view to answer from.
+func (s *Server) now() *View {
+	v := (*s.view.Load())()
+	return &v
+}
 
 // LocalAddr is where it answers UDP.
 func (s *Server) LocalAddr() net.Addr { return s.udp.LocalAddr() }
@@ -107,7 +117,7 @@ func (s *Server) serveUDP() {
 			continue
 		}
 		question := append([]byte(nil), buffer[:n]...)
-		view := s.view.Load()
+		view := s.now()
 		if reply, done := s.answer(view, question, false); done {
 			_, _ = s.udp.WriteTo(reply, from) // who asked may be gone
 			continue
@@ -118,7 +128,7 @@ func (s *Server) serveUDP() {
 			continue // too many wait already: who asked asks again
 		}
 		go func() {
-			_, _ = s.udp.WriteTo(forward(view.Upstream, question, false, s.over), from)
+			_, _ = s.udp.WriteTo(forward(view.Upstream(), question, false, s.over), from)
 			<-s.asking
 		}()
 	}
@@ -162,10 +172,10 @@ func (s *Server) converse(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		view := s.view.Load()
+		view := s.now()
 		reply, done := s.answer(view, question, true)
 		if !done {
-			reply = forward(view.Upstream, question, true, s.over)
+			reply = forward(view.Upstream(), question, true, s.over)
 		}
 		if err := conn.SetDeadline(time.Now().Add(idleTimeout)); err != nil || writeMessage(conn, reply) != nil {
 			return

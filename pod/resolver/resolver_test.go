@@ -30,7 +30,7 @@ func start(t *testing.T, view resolver.View) (s *resolver.Server, udp, tcp *net.
 			t.Error(err)
 		}
 	})
-	s.Show(view)
+	s.Show(func() resolver.View { return view })
 	client := func(network, address string) *net.Resolver {
 		return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
@@ -98,7 +98,9 @@ func TestTurn(t *testing.T) {
 	if len(first) != 2 {
 		t.Errorf("the first of the answers were %v; want both", first)
 	}
-	s.Show(resolver.View{Names: map[string][]netip.Addr{"web": {netip.MustParseAddr("10.9.9.9")}}})
+	s.Show(func() resolver.View {
+		return resolver.View{Names: map[string][]netip.Addr{"web": {netip.MustParseAddr("10.9.9.9")}}}
+	})
 	if got, err := udp.LookupHost(t.Context(), "web."); err != nil || !slices.Equal(got, []string{"10.9.9.9"}) {
 		t.Errorf("after the change: %v, %v", got, err)
 	}
@@ -114,7 +116,8 @@ func TestForward(t *testing.T) {
 	dead := netip.MustParseAddrPort(silent.LocalAddr().String())
 	silent.Close() // nobody listens there: the question is refused, and the next server asked
 	v := view()
-	v.Upstream = []netip.AddrPort{dead, addressOf(t, outside)}
+	live := addressOf(t, outside)
+	v.Upstream = func() []netip.AddrPort { return []netip.AddrPort{dead, live} }
 	_, udp, _ := start(t, v)
 	if got, err := udp.LookupHost(t.Context(), "example.org."); err != nil || !slices.Equal(got, []string{"192.0.2.1"}) {
 		t.Errorf("example.org is %v, %v", got, err)
@@ -126,7 +129,7 @@ func TestForward(t *testing.T) {
 	if got, err := udp.LookupHost(t.Context(), "idle."); !errors.As(err, &missing) || !missing.IsNotFound {
 		t.Errorf("idle is %v, %v; want not found, and nobody else asked", got, err)
 	}
-	v.Upstream = []netip.AddrPort{dead}
+	v.Upstream = func() []netip.AddrPort { return []netip.AddrPort{dead} }
 	_, udp, _ = start(t, v)
 	if _, err := udp.LookupHost(t.Context(), "example.org."); !errors.As(err, &missing) || missing.IsNotFound {
 		t.Errorf("with no server left: %v; want a failure that is no denial", err)
@@ -189,7 +192,7 @@ func FuzzQuestion(f *testing.F) {
 	}
 	s := resolver.New(packets, streams)
 	f.Cleanup(func() { s.Close() })
-	s.Show(view())
+	s.Show(view)
 	client := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", packets.LocalAddr().String())
 	}}

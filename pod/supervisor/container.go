@@ -34,6 +34,11 @@ type container struct {
 	frozenErr string
 	// hooks are those that run.
 	hooks map[hookKey]*hookRun
+	// shown is the state and health that the network was last told of.
+	shown struct {
+		state  pod.State
+		health pod.HealthState
+	}
 	// ending says that the process has ended and its output is being stored.
 	ending bool
 }
@@ -73,8 +78,12 @@ func (s *Supervisor) happen(ctx context.Context, c *container, e lifecycle.Event
 	s.changed(c)
 }
 
-// changed tells those who wait for the container's state.
+// changed tells the network and those who wait for the container's state.
 func (s *Supervisor) changed(c *container) {
+	if run := c.run.Run; c.shown.state != run.State || c.shown.health != run.Health {
+		c.shown.state, c.shown.health = run.State, run.Health
+		tellNetwork(s)
+	}
 	waiting := c.waiters
 	c.waiters = nil
 	for _, w := range waiting {

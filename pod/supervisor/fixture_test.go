@@ -51,7 +51,7 @@ func newPod(t *testing.T) *fixture {
 	f.must(os.Symlink(exe, program))
 	f.must(os.Mkdir(filepath.Join(f.dir, "containers"), 0o700))
 	f.must(control.WritePod(f.dir, control.Pod{
-		Name: "pct", ID: "pct" + newID()[:7], Cells: []pod.Cell{{Name: pod.DefaultCell}},
+		Name: "pct", ID: "pct" + newID()[:7], Topology: pod.Topology{Cells: []pod.Cell{{Name: pod.DefaultCell}}},
 		Runtime: program, RuntimeKind: "runc", LockFile: filepath.Join(f.dir, "addresses.lock"),
 	}))
 	f.keep()

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
+	"github.com/pcompose/pcompose/pod/resolver"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
@@ -24,11 +26,14 @@ type network struct {
 	// with it.
 	sandbox *sandbox.Sandbox
 	broken  error
+	// names has the resolver of each cell that has one.
+	names map[string]*resolver.Server
 }
 
 // open makes the pod's network, or takes over what the keeper holds of it.
 func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
-	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, Cells: n.pod.Cells, LockFile: n.pod.LockFile}
+	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Cells: n.pod.Topology.Cells,
+		Networks: n.pod.Topology.Networks, Members: members(n.pod.Topology)}
 	files := map[string]*os.File{}
 	for key, f := range kept {
 		if strings.HasPrefix(key, "netns/") || strings.HasPrefix(key, "listen/") {
@@ -41,7 +46,7 @@ func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
 		n.sandbox, n.broken = sandbox.Create(ctx, config)
 	}
 	if n.broken == nil {
-		n.broken = errors.Join(n.keep(), n.link())
+		n.broken = errors.Join(n.keep(), n.link(), n.openNames())
 	}
 }
 
@@ -59,7 +64,7 @@ func (n *network) keep() error {
 		for _, f := range f {
 			f.Close()
 		}
-		if strings.HasPrefix(key, "listen/") && files[key] == nil {
+		if (strings.HasPrefix(key, "listen/") || strings.HasPrefix(key, "netns/")) && files[key] == nil {
 			err = errors.Join(err, n.keeper.Drop(key))
 		}
 	}
@@ -73,31 +78,47 @@ func (n *network) keep() error {
 	return err
 }
 
-// link points the stable paths of the cells' namespaces at the keeper's files.
+// link points the stable paths of the cells' namespaces at the keeper's files, and removes those of cells that are no
+// more. One that is right is not touched: a container may be about to use it.
 func (n *network) link() error {
 	keeperPID, _ := keeper.Find(n.dir)
-	if err := os.MkdirAll(filepath.Join(n.dir, "cells"), 0o700); err != nil {
+	dir := filepath.Join(n.dir, "cells")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for _, cell := range n.pod.Cells {
-		f, err := os.Open(n.sandbox.NamespacePath(cell.Name))
-		if err != nil {
-			return err
-		}
-		numbers, err := n.keeper.Put("netns/"+cell.Name, f)
-		f.Close()
-		if err != nil {
-			return err
-		}
-		link := filepath.Join(n.dir, "cells", cell.Name)
-		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Symlink(fmt.Sprintf("/proc/%d/fd/%d", keeperPID, numbers[0]), link); err != nil {
+	for _, cell := range n.pod.Topology.Cells {
+		if err := n.linkCell(filepath.Join(dir, cell.Name), cell.Name, keeperPID); err != nil {
 			return err
 		}
 	}
-	return nil
+	there, err := os.ReadDir(dir)
+	for _, e := range there {
+		if !slices.ContainsFunc(n.pod.Topology.Cells, func(c pod.Cell) bool { return c.Name == e.Name() }) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+func (n *network) linkCell(link, cell string, keeperPID int) error {
+	if to, err := os.Readlink(link); err == nil && filepath.Dir(to) == fmt.Sprintf("/proc/%d/fd", keeperPID) {
+		if _, err := os.Stat(link); err == nil {
+			return nil
+		}
+	}
+	f, err := os.Open(n.sandbox.NamespacePath(cell))
+	if err != nil {
+		return err
+	}
+	numbers, err := n.keeper.Put("netns/"+cell, f)
+	f.Close()
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(fmt.Sprintf("/proc/%d/fd/%d", keeperPID, numbers[0]), link)
 }
 
 // publish makes exactly these ports published.
@@ -114,6 +135,9 @@ func (n *network) publish(ports []pod.Port) ([]pod.Port, error) {
 
 // close takes the network down; nothing starts afterwards.
 func (n *network) close() error {
+	if err := n.closeNames(); err != nil {
+		return err
+	}
 	if n.sandbox != nil {
 		if err := n.sandbox.Close(); err != nil {
 			return err

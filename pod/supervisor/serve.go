@@ -113,6 +113,8 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		var err error
 		doErr := s.do(ctx, func() { reply.Ports, err = s.network.publish(req.Publish.Ports) })
 		return reply, errors.Join(doErr, err)
+	case req.Connect != nil:
+		return control.Reply{}, s.connect(ctx, req.Connect.Topology)
 	case req.Shutdown != nil:
 		return control.Reply{}, s.shutdown(ctx)
 	}
@@ -233,6 +235,7 @@ func (s *Supervisor) snapshot() control.Reply {
 	}
 	reply.PID = os.Getpid()
 	if s.network.sandbox != nil {
+		reply.Topology = s.network.pod.Topology
 		reply.Ports = s.network.sandbox.Published()
 		reply.Gateway = s.network.sandbox.Gateway().String()
 	}

@@ -1,0 +1,96 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// ListenNames takes the sockets on which a resolver answers in a cell: those at address and port of it. They are the
+// caller's to close.
+func (s *Sandbox) ListenNames(cell string, at netip.AddrPort) (udp *net.UDPConn, tcp *net.TCPListener, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ns := s.cell(cell)
+	if s.closed || ns == nil {
+		return nil, nil, fmt.Errorf("cannot answer names in cell %q: there is no such cell", cell)
+	}
+	err = ns.do(func() (err error) {
+		if udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at)); err != nil {
+			return err
+		}
+		tcp, err = net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
+		return err
+	})
+	if err != nil {
+		if udp != nil {
+			err = errors.Join(err, udp.Close())
+		}
+		return nil, nil, fmt.Errorf("cannot answer names in cell %q: %w", cell, err)
+	}
+	return udp, tcp, nil
+}
+
+// HostResolvers are the servers that the host asks, as its resolv.conf under root ("/") has them: those of its loopback
+// too, since who asks them is on the host. None where there is no file.
+func HostResolvers(root string) []netip.AddrPort {
+	content, err := os.ReadFile(root + "/etc/resolv.conf")
+	if err != nil {
+		return nil
+	}
+	var servers []netip.AddrPort
+	for _, s := range parseResolv(content).servers {
+		if ip, err := netip.ParseAddr(s); err == nil {
+			servers = append(servers, netip.AddrPortFrom(ip, 53))
+		}
+	}
+	return servers
+}
+
+// Seen is an address of a container as another one sees it.
+type Seen struct {
+	Container pod.Container
+	Addrs     []netip.Addr
+}
+
+// See says at which addresses a container in a cell sees others: in its own cell at the loopback, elsewhere at their
+// link to the first common network, and without a common network not at all.
+func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
+	mine := linksOf(topology, cell)
+	var all []Seen
+	for _, c := range others {
+		if c.Cell == cell {
+			all = append(all, Seen{c, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}})
+			continue
+		}
+		theirs := linksOf(topology, c.Cell)
+		i := slices.IndexFunc(theirs, func(l pod.Link) bool {
+			return slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network })
+		})
+		if i < 0 {
+			continue
+		}
+		var addrs []netip.Addr
+		for _, s := range []string{theirs[i].IPv4, theirs[i].IPv6} {
+			if p, err := netip.ParsePrefix(s); err == nil {
+				addrs = append(addrs, p.Addr())
+			}
+		}
+		all = append(all, Seen{c, addrs})
+	}
+	return all
+}
+
+func linksOf(t pod.Topology, cell string) []pod.Link {
+	for _, c := range t.Cells {
+		if c.Name == cell {
+			return c.Links
+		}
+	}
+	return nil
+}

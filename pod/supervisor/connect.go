@@ -1,0 +1,188 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/resolver"
+	"github.com/pcompose/pcompose/pod/sandbox"
+)
+
+// members is who is where, as the sandbox wants to know it.
+func members(t pod.Topology) []sandbox.Member {
+	all := make([]sandbox.Member, len(t.Members))
+	for i, m := range t.Members {
+		all[i] = sandbox.Member{Container: m.Container, Service: m.Service, Cell: m.Cell}
+	}
+	return all
+}
+
+// connect makes the pod's network what t says. It is written down before: a supervisor that takes over finishes it.
+func (n *network) connect(ctx context.Context, t pod.Topology) error {
+	if n.broken != nil {
+		return n.broken
+	}
+	n.pod.Topology = t
+	if err := control.WritePod(n.dir, n.pod); err != nil {
+		return err
+	}
+	if err := n.sandbox.Arrange(ctx, t.Cells, t.Networks, members(t)); err != nil {
+		return err
+	}
+	return errors.Join(n.keep(), n.link(), n.openNames())
+}
+
+// openNames makes a resolver in each cell that has one, and ends those of cells that are no more.
+func (n *network) openNames() error {
+	wanted := map[string]bool{}
+	var errs []error
+	for _, c := range n.pod.Topology.Cells {
+		wanted[c.Name] = c.Resolver
+		if !c.Resolver || n.names[c.Name] != nil {
+			continue
+		}
+		udp, tcp, err := n.sandbox.ListenNames(c.Name, netip.AddrPortFrom(resolver.Addr(), resolver.Port))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if n.names == nil {
+			n.names = map[string]*resolver.Server{}
+		}
+		n.names[c.Name] = resolver.New(udp, tcp)
+	}
+	for _, cell := range slices.Sorted(maps.Keys(n.names)) {
+		if !wanted[cell] {
+			errs = append(errs, n.names[cell].Close())
+			delete(n.names, cell)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closeNames ends all resolvers.
+func (n *network) closeNames() error {
+	var errs []error
+	for _, s := range n.names {
+		errs = append(errs, s.Close())
+	}
+	n.names = nil
+	return errors.Join(errs...)
+}
+
+// tellNames makes the resolvers answer for exactly these containers, those that run.
+func (n *network) tellNames(running []pod.Container) {
+	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
+	topology := n.pod.Topology
+	for cell, server := range n.names {
+		server.Show(func() resolver.View { return view(cell, topology, running) })
+	}
+}
+
+// view is what a cell knows of the containers that run.
+func view(cell string, t pod.Topology, running []pod.Container) resolver.View {
+	v := resolver.View{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}, Services: map[string][]resolver.Service{}}
+	if hasWayOut(cell, t) {
+		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
+	}
+	for _, seen := range sandbox.See(cell, t, running) {
+		c := seen.Container
+		for _, name := range namesOf(c) {
+			for _, a := range seen.Addrs {
+				if !slices.Contains(v.Names[name], a) {
+					v.Names[name] = append(v.Names[name], a)
+				}
+			}
+		}
+		for _, a := range seen.Addrs {
+			if !a.IsLoopback() {
+				v.Pointers[a] = c.Name
+			}
+		}
+		if c.OneOff {
+			continue
+		}
+		for _, l := range c.Listens {
+			key := fmt.Sprintf("_%d._%s.%s", l.Port, l.Protocol, strings.ToLower(c.Service))
+			v.Services[key] = append(v.Services[key], resolver.Service{Target: strings.ToLower(c.Name), Port: l.Port})
+		}
+	}
+	return v
+}
+
+// hasWayOut says whether a cell's containers reach beyond the pod, and so may ask there: not where all their networks
+// are internal.
+func hasWayOut(cell string, t pod.Topology) bool {
+	for _, c := range t.Cells {
+		if c.Name != cell || len(c.Links) == 0 {
+			continue
+		}
+		return slices.ContainsFunc(c.Links, func(l pod.Link) bool {
+			return !slices.ContainsFunc(t.Networks, func(n pod.Network) bool { return n.Key == l.Network && n.Internal })
+		})
+	}
+	return true
+}
+
+// namesOf are the names that others find a container by, lower case as DNS compares them.
+func namesOf(c pod.Container) []string {
+	names := []string{c.Name, c.Hostname}
+	if !c.OneOff {
+		// A service is known by the containers that `up` starts, not by those of `run`.
+		names = append(names, c.Service, fmt.Sprintf("%s-%d", c.Service, c.Replica))
+	}
+	for _, a := range c.Networks {
+		names = append(names, a.Aliases...)
+	}
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
+}
+
+// connect makes the pod's network what t says, for who asks it.
+func (s *server) connect(ctx context.Context, t pod.Topology) error {
+	var err error
+	doErr := s.do(ctx, func() {
+		if err = s.network.connect(ctx, t); err == nil {
+			tellNetwork(s.Supervisor)
+		}
+	})
+	return errors.Join(doErr, err)
+}
+
+// tellNetwork tells names and readiness of the containers to the network.
+func tellNetwork(s *Supervisor) {
+	n := s.network
+	if n.broken != nil || n.sandbox == nil {
+		return
+	}
+	var running []pod.Container
+	ready := map[string]bool{}
+	for _, c := range s.containers {
+		if run := c.run.Run; run.State == pod.StateRunning || run.State == pod.StatePaused {
+			running = append(running, c.bundle.Container)
+			ready[c.bundle.Container.Name] = isReady(c)
+		}
+	}
+	n.tellNames(running)
+	for _, m := range n.pod.Topology.Members {
+		if err := n.sandbox.Ready(m.Container, ready[m.Container]); err != nil {
+			s.warn("%v", err)
+		}
+	}
+}
+
+// isReady says whether a container takes connections: it runs, and its health check, if it has one, says so.
+func isReady(c *container) bool {
+	run := c.run.Run
+	return run.State == pod.StateRunning && (run.Health == "" || run.Health == pod.HealthHealthy)
+}
