@@ -21,6 +21,7 @@ import (
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/lifecycle"
+	"github.com/pcompose/pcompose/pod/resolver"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
@@ -204,7 +205,7 @@ func (b *bundle) files() ([]ocispec.FileMount, error) {
 		content []byte
 	}{
 		{"/etc/hosts", b.hosts(netip.Addr{})},
-		{"/etc/resolv.conf", sandbox.ResolvConf(host, c.DNS)},
+		{"/etc/resolv.conf", b.resolvConf(host)},
 		{"/etc/hostname", []byte(hostname + "\n")},
 	}
 	var mounts []ocispec.FileMount
@@ -234,38 +235,21 @@ func (b *bundle) external(name string) ([]byte, error) {
 	return store.Read(name)
 }
 
-// hosts is a container's /etc/hosts. Its own hostname is its short ID where the file gives none.
-func (b *bundle) hosts(gateway netip.Addr) []byte {
-	e, err := b.project.editor()
-	if err != nil {
-		return nil
-	}
+// resolvConf is a container's /etc/resolv.conf: who has the host's network has the host's.
+func (b *bundle) resolvConf(host []byte) []byte {
 	c := b.record.Container
-	if c.Hostname == "" {
-		c.Hostname = b.record.ID[:12]
+	if c.NetworkMode == pod.NetworkHost {
+		return host
 	}
-	return sandbox.Hosts(c, e.Project().Spec, gateway)
-}
-
-// writeHosts writes /etc/hosts again, in place, for a container that names the host: its address is known once
-// the pod's network is there.
-func (b *bundle) writeHosts(ctx context.Context) error {
-	named := false
-	for _, h := range b.record.Container.ExtraHosts {
-		named = named || h.IP == pod.HostGateway
+	var server netip.Addr
+	if e, err := b.project.editor(); err == nil {
+		for _, cell := range e.Project().Spec.Cells {
+			if cell.Name == c.Cell && cell.Resolver {
+				server = resolver.Addr()
+			}
+		}
 	}
-	if !named {
-		return nil
-	}
-	reply, err := b.project.client().ask(ctx, control.Request{Status: &struct{}{}})
-	if err != nil {
-		return err
-	}
-	gateway, err := netip.ParseAddr(reply.Gateway)
-	if err != nil {
-		return errors.New("the pod has no way to the host, which extra_hosts names")
-	}
-	return os.WriteFile(filepath.Join(b.dir, "hosts"), b.hosts(gateway), 0o644)
+	return sandbox.ResolvConf(host, c.DNS, server)
 }
 
 // remove unmounts and removes the bundle with what is mounted below it.

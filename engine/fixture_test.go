@@ -156,7 +156,7 @@ func container(name string) pod.Container {
 func (m *machine) up(containers ...pod.Container) {
 	m.Helper()
 	cells := []pod.Cell{{Name: pod.DefaultCell}}
-	m.must(m.project.Remember(pod.Spec{Name: "pcttest", Cells: cells, Containers: containers}))
+	m.must(m.project.Remember(context.Background(), pod.Spec{Name: "pcttest", Cells: cells, Containers: containers}))
 	m.do(planner.CreateVolume{Volume: pod.Volume{Name: "pctdata"}}, 2)
 	m.do(planner.CreateSandbox{Topology: pod.Topology{Cells: cells}}, 2)
 	for _, c := range containers {

@@ -38,9 +38,13 @@ func (p *Project) Lock(ctx context.Context, waiting func(holder string)) (unlock
 	}, nil
 }
 
-// Remember stores what the pod is told to be, before a plan towards it is run.
-func (p *Project) Remember(spec pod.Spec) error {
-	return p.edit(func(s *state.Project) { s.Spec = spec })
+// Remember stores what the pod is told to be, before a plan towards it is run, and lets the containers there are know
+// each other's names.
+func (p *Project) Remember(ctx context.Context, spec pod.Spec) error {
+	if err := p.edit(func(s *state.Project) { s.Spec = spec }); err != nil {
+		return err
+	}
+	return rename(ctx, p)
 }
 
 func (p *Project) edit(change func(*state.Project)) error {

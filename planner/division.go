@@ -28,6 +28,12 @@ func (ch *choice) divide() error {
 			all.Containers[i] = have.Container
 		}
 	}
+	for _, name := range ch.names {
+		if c := ch.fates[name].want; c.OneOff {
+			c.Listens, c.Image = nil, ""
+			all.Containers = append(all.Containers, c)
+		}
+	}
 	for _, c := range ch.staying() {
 		if c.OneOff { // it runs a command of its own, which need not listen
 			c.Listens, c.Image = nil, ""

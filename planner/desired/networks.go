@@ -19,8 +19,11 @@ const (
 	optionEndpointSysctls = "com.docker.network.endpoint.sysctls"
 )
 
+// wiring is a translation as far as it is about networks.
+type wiring struct{ *translation }
+
 // networks are the Compose networks that containers of the pod are attached to, sorted by key.
-func (t *translation) networks(containers []pod.Container) []pod.Network {
+func (t wiring) networks(containers []pod.Container) []pod.Network {
 	used := map[string]bool{}
 	for _, c := range containers {
 		for _, a := range c.Networks {
@@ -35,7 +38,7 @@ func (t *translation) networks(containers []pod.Container) []pod.Network {
 }
 
 // network is one network as the file has it.
-func (t *translation) network(key string, n types.NetworkConfig) pod.Network {
+func (t wiring) network(key string, n types.NetworkConfig) pod.Network {
 	out := pod.Network{
 		Key: key, Name: cmp.Or(n.Name, t.project.Name+"_"+key), External: bool(n.External), Internal: n.Internal,
 		NoIPv4: n.EnableIPv4 != nil && !*n.EnableIPv4, IPv6: n.EnableIPv6 != nil && *n.EnableIPv6, Labels: n.Labels,
@@ -55,7 +58,7 @@ func (t *translation) network(key string, n types.NetworkConfig) pod.Network {
 }
 
 // attached is where a service's network comes from, and its places on the project's networks, sorted by key.
-func (t *translation) attached(s types.ServiceConfig) (pod.NetworkMode, []pod.Attachment) {
+func (t wiring) attached(s types.ServiceConfig) (pod.NetworkMode, []pod.Attachment) {
 	kind, of, _ := strings.Cut(s.NetworkMode, ":")
 	switch kind {
 	case "none", "host":
@@ -117,12 +120,12 @@ func firstByPriority(all []pod.Attachment) *pod.Attachment {
 }
 
 // firstReplica is the name of a service's first container.
-func (t *translation) firstReplica(service string) string {
+func (t wiring) firstReplica(service string) string {
 	return cmp.Or(t.project.Model.Services[service].ContainerName, strings.Join([]string{t.project.Name, service, "1"}, t.opts.separator()))
 }
 
 // sharing is what x-pcompose says of a service, or else of the project: network: own or shared.
-func (t *translation) sharing(s types.ServiceConfig) pod.Sharing {
+func (t wiring) sharing(s types.ServiceConfig) pod.Sharing {
 	for _, from := range []struct {
 		extensions types.Extensions
 		path       string
@@ -146,7 +149,7 @@ func (t *translation) sharing(s types.ServiceConfig) pod.Sharing {
 }
 
 // extension is a problem of our own section of the file.
-func (t *translation) extension(path, message, hint string) {
+func (t wiring) extension(path, message, hint string) {
 	p := t.project.Problem(path, "%s", message)
 	p.Hint = hint
 	if !slices.Contains(t.problems, p) {

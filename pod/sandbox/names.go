@@ -58,13 +58,13 @@ type Seen struct {
 	Addrs     []netip.Addr
 }
 
-// See says at which addresses a container in a cell sees others: in its own cell at the loopback, elsewhere at their
-// link to the first common network, and without a common network not at all.
+// See says at which addresses a container in a cell sees others: at their link to the first common network, in a cell
+// without links at the loopback, and without a common network not at all.
 func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 	mine := linksOf(topology, cell)
 	var all []Seen
 	for _, c := range others {
-		if c.Cell == cell {
+		if c.Cell == cell && len(mine) == 0 {
 			all = append(all, Seen{c, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}})
 			continue
 		}

@@ -34,14 +34,18 @@ func HostResolvConf(root string) ([]byte, error) {
 
 // ResolvConf is the content of a container's resolv.conf: the host's, with what dns says in place of each part.
 // Servers on the host's loopback, or on one of its links (fe80::1%eth0), cannot be reached from the pod and are
-// left out; when none remains the file says so, and no server is made up. Search ["."] means no search list.
-func ResolvConf(host []byte, dns pod.DNS) []byte {
+// left out; when none remains the file says so, and no server is made up. Search ["."] means no search list. A cell with
+// a resolver, at a valid address, has that one in place of the host's servers: it asks them.
+func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr) []byte {
 	r := parseResolv(host)
 	var servers []string
 	for _, s := range r.servers {
 		if ip, err := netip.ParseAddr(s); err == nil && !ip.IsLoopback() && !ip.IsUnspecified() && ip.Zone() == "" {
 			servers = append(servers, s)
 		}
+	}
+	if resolver.IsValid() {
+		servers = []string{resolver.String()}
 	}
 	if len(dns.Servers) > 0 {
 		servers = dns.Servers

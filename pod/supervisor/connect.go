@@ -133,14 +133,7 @@ func hasWayOut(cell string, t pod.Topology) bool {
 
 // namesOf are the names that others find a container by, lower case as DNS compares them.
 func namesOf(c pod.Container) []string {
-	names := []string{c.Name, c.Hostname}
-	if !c.OneOff {
-		// A service is known by the containers that `up` starts, not by those of `run`.
-		names = append(names, c.Service, fmt.Sprintf("%s-%d", c.Service, c.Replica))
-	}
-	for _, a := range c.Networks {
-		names = append(names, a.Aliases...)
-	}
+	names := append(sandbox.Names(c), c.Hostname)
 	for i := range names {
 		names[i] = strings.ToLower(names[i])
 	}

@@ -100,7 +100,7 @@ func (o *oneOffRun) begin() change {
 	seen.Containers = append(append([]pod.Container{}, seen.Containers...), o.made)
 	s := &selection{services: []string{o.made.Service}, noDeps: o.opt.noDeps, pull: o.opt.pull}
 	return change{
-		name: o.spec.Name, want: &seen, remember: &o.spec,
+		name: o.spec.Name, want: &seen, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			only := seen
 			only.Containers = []pod.Container{o.made}

@@ -18,8 +18,8 @@ type change struct {
 	name string
 	// want is what the pod should be, for what is looked at; nil for what it is remembered to be.
 	want *pod.Spec
-	// remember is what the pod is told to be, kept before anything is done; nil keeps what it was told.
-	remember *pod.Spec
+	// remember keeps what the plan makes of the pod, before anything is done; else what it was told to be stays.
+	remember bool
 	// show is the display of its progress; nil is the user's choice, which may redraw.
 	show func(*planner.Plan) ui.Progress
 	// around wraps who does its steps; nil leaves them alone.
@@ -79,8 +79,8 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		env.ui.Warn(note)
 	}
 	// A plan with nothing to do still remembers another folder or other files.
-	if c.remember != nil && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, c.remember)) {
-		if err := project.Remember(*c.remember); err != nil {
+	if c.remember && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod)) {
+		if err := project.Remember(ctx, plan.Pod); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +89,7 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		doer = c.around(doer)
 	}
 	err = r.execute(ctx, doer, plan, c.show)
-	if err != nil && c.remember != nil {
+	if err != nil && c.remember {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
 	return plan, r.postMortem(ctx, c, plan, err)

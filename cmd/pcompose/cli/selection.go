@@ -81,7 +81,7 @@ func (r runner) bringUp(ctx context.Context, spec pod.Spec, s *selection, quietP
 // rise is the change that makes the pod what spec says.
 func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 	return change{
-		name: spec.Name, want: &spec, remember: &spec,
+		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			return r.prepare(ctx, spec, observed, s, quietPull)
 		},

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/sandbox"
+)
+
+// hosts is a container's /etc/hosts. Its own hostname is its short ID where the file gives none.
+func (b *bundle) hosts(gateway netip.Addr) []byte {
+	e, err := b.project.editor()
+	if err != nil {
+		return nil
+	}
+	c := b.record.Container
+	if c.Hostname == "" {
+		c.Hostname = b.record.ID[:12]
+	}
+	return sandbox.Hosts(c, e.Project().Spec, gateway)
+}
+
+// namesHost says whether a container knows the host by a name.
+func namesHost(c pod.Container) bool {
+	return slices.ContainsFunc(c.ExtraHosts, func(h pod.Host) bool { return h.IP == pod.HostGateway })
+}
+
+// writeHosts writes /etc/hosts again, in place, for a container that names the host: its address is known once
+// the pod's network is there.
+func (b *bundle) writeHosts(ctx context.Context) error {
+	if !namesHost(b.record.Container) {
+		return nil
+	}
+	gateway, err := gateway(ctx, b.project)
+	if err == nil && !gateway.IsValid() {
+		err = errors.New("the pod has no way to the host, which extra_hosts names")
+	}
+	if err != nil {
+		return err
+	}
+	return rewrite(filepath.Join(b.dir, "hosts"), b.hosts(gateway))
+}
+
+// gateway is the host as the pod sees it; invalid where there is none.
+func gateway(ctx context.Context, p *Project) (netip.Addr, error) {
+	reply, err := p.client().ask(ctx, control.Request{Status: &struct{}{}})
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	addr, err := netip.ParseAddr(reply.Gateway)
+	if err != nil {
+		return netip.Addr{}, nil
+	}
+	return addr, nil
+}
+
+// rename writes the hosts files of all containers anew, in place, so that those that run see who came and who went.
+func rename(ctx context.Context, p *Project) error {
+	e, err := p.editor()
+	if err != nil {
+		return err
+	}
+	var host netip.Addr
+	var errs []error
+	for _, r := range e.Project().Containers {
+		b := p.bundle(r)
+		path := filepath.Join(b.dir, "hosts")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if namesHost(r.Container) && !host.IsValid() {
+			if host, err = gateway(ctx, p); errors.Is(err, errDown) || err == nil && !host.IsValid() {
+				continue // it is written when the container starts
+			} else if err != nil {
+				return err
+			}
+		}
+		errs = append(errs, rewrite(path, b.hosts(host)))
+	}
+	return errors.Join(errs...)
+}
+
+// rewrite changes the content of a file that is mounted in a container, which another file in its place would not
+// reach. A reader sees the old content, the new one or the begin of one with the end of the other, but never none.
+func rewrite(path string, content []byte) error {
+	if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("cannot write hosts file: %w", err)
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(content)))
+	}
+	return errors.Join(err, f.Close())
+}
