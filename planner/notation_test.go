@@ -37,7 +37,7 @@ import (
 
 // desired parses a pod as it should be.
 func desired(text string) pod.Spec {
-	spec := pod.Spec{Name: "shop", Cells: []pod.Cell{{Name: pod.DefaultCell}}}
+	spec := pod.Spec{Name: "shop", Cells: []pod.Cell{{Name: pod.DefaultCell, Resolver: true}}}
 	for words := range lines(text) {
 		switch words[0] {
 		case "volume":

@@ -32,7 +32,7 @@ func TestPartChanged(t *testing.T) {
 
 // TestLacking: what the machine lacks is said before any step, and only where the container would be made.
 func TestLacking(t *testing.T) {
-	c := pod.Container{Name: "p-a-1", Service: "a", Image: "i"}
+	c := pod.Container{Name: "p-a-1", Service: "a", Image: "i", Cell: pod.DefaultCell}
 	desired := pod.Spec{Name: "p", Containers: []pod.Container{c}}
 	observed := pod.Status{Name: "p", Lacking: map[string]string{"p-a-1": "no CDI device v/c=x"}}
 	_, err := Up(desired, observed, UpOptions{})
