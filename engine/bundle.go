@@ -21,7 +21,6 @@ import (
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/lifecycle"
-	"github.com/pcompose/pcompose/pod/resolver"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
@@ -128,8 +127,10 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 	if err != nil {
 		return in, err
 	}
+	cell := b.cell()
+	c.Isolation.Sysctls = linkSysctls(c, cell)
 	in = ocispec.Input{
-		Container: c, Host: h.Host, Rootfs: root, InitPath: h.init,
+		Container: c, HostNetwork: cell.Mode == pod.NetworkHost, Host: h.Host, Rootfs: root, InitPath: h.init,
 		NetNS:      state.CellPath(p.runDir(), c.Cell),
 		CgroupPath: containerCgroup(p, b.record),
 		Image:      imageConfig(config),
@@ -233,23 +234,6 @@ func (b *bundle) external(name string) ([]byte, error) {
 		return nil, err
 	}
 	return store.Read(name)
-}
-
-// resolvConf is a container's /etc/resolv.conf: who has the host's network has the host's.
-func (b *bundle) resolvConf(host []byte) []byte {
-	c := b.record.Container
-	if c.NetworkMode == pod.NetworkHost {
-		return host
-	}
-	var server netip.Addr
-	if e, err := b.project.editor(); err == nil {
-		for _, cell := range e.Project().Spec.Cells {
-			if cell.Name == c.Cell && cell.Resolver {
-				server = resolver.Addr()
-			}
-		}
-	}
-	return sandbox.ResolvConf(host, c.DNS, server)
 }
 
 // remove unmounts and removes the bundle with what is mounted below it.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/resolver"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
@@ -26,6 +29,50 @@ func (b *bundle) hosts(gateway netip.Addr) []byte {
 		c.Hostname = b.record.ID[:12]
 	}
 	return sandbox.Hosts(c, e.Project().Spec, gateway)
+}
+
+// cell is the container's cell as it was planned.
+func (b *bundle) cell() pod.Cell {
+	if e, err := b.project.editor(); err == nil {
+		for _, cell := range e.Project().Spec.Cells {
+			if cell.Name == b.record.Container.Cell {
+				return cell
+			}
+		}
+	}
+	return pod.Cell{Name: b.record.Container.Cell}
+}
+
+// resolvConf is a container's /etc/resolv.conf: who has the host's network has the host's.
+func (b *bundle) resolvConf(host []byte) []byte {
+	cell := b.cell()
+	if cell.Mode == pod.NetworkHost {
+		return host
+	}
+	var server netip.Addr
+	if cell.Resolver {
+		server = resolver.Addr()
+	}
+	return sandbox.ResolvConf(host, b.record.Container.DNS, server)
+}
+
+// linkSysctls are a container's sysctls with those of its places on networks, whose interface is known by now.
+func linkSysctls(c pod.Container, cell pod.Cell) map[string]string {
+	all := maps.Clone(c.Isolation.Sysctls)
+	for _, a := range c.Networks {
+		for _, l := range cell.Links {
+			for name, value := range a.Sysctls {
+				if l.Network != a.Network {
+					continue
+				}
+				if all == nil {
+					all = map[string]string{}
+				}
+				all[strings.ReplaceAll(name, "IFNAME", l.Interface)] = value
+			}
+		}
+	}
+	return all
 }
 
 // namesHost says whether a container knows the host by a name.

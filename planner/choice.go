@@ -96,7 +96,7 @@ func (ch *choice) chooseFates() {
 			f.replace = "forced"
 		default:
 			if f.replace = whyReplace(f.want, f.have, ch.observed.Images); f.replace != "" {
-				f.replace += ch.whyMoved(f)
+				f.replace += whyMoved(ch, f)
 			}
 			if ch.opt.Recreate == RecreateNone && f.have.Run.State != pod.StatePartial {
 				f.replace, f.want = "", keep(f.want, f.have.Container)

@@ -11,8 +11,14 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
+// division is a choice as far as it is about cells, connection a plan in the making.
+type (
+	division   struct{ *choice }
+	connection struct{ *up }
+)
+
 // divide gives every container its cell: those that the pod has keep theirs, and what the plan leaves alone counts.
-func (ch *choice) divide() error {
+func (ch division) divide() error {
 	all := ch.desired
 	all.Containers = slices.Clone(all.Containers)
 	all.Networks = slices.Clone(all.Networks)
@@ -55,7 +61,7 @@ func (ch *choice) divide() error {
 }
 
 // settle takes over what was planned of cells.
-func (ch *choice) settle(planned pod.Spec) {
+func (ch division) settle(planned pod.Spec) {
 	ch.topology = planned.Topology()
 	slices.SortFunc(ch.topology.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
 	in := map[string]string{}
@@ -74,7 +80,7 @@ func (ch *choice) settle(planned pod.Spec) {
 }
 
 // whyMoved is why a container is in another cell than it was, for the reason of its replacement.
-func (ch *choice) whyMoved(f *fate) string {
+func whyMoved(ch *choice, f *fate) string {
 	if !f.exists || f.want.Cell == f.have.Cell {
 		return ""
 	}
@@ -88,7 +94,7 @@ func (ch *choice) whyMoved(f *fate) string {
 
 // meanwhile is the topology while the plan is carried out: the planned one, and the cells and networks of containers
 // that have not left theirs yet.
-func (u *up) meanwhile() pod.Topology {
+func (u connection) meanwhile() pod.Topology {
 	t := u.topology
 	t.Cells, t.Networks, t.Members = slices.Clone(t.Cells), slices.Clone(t.Networks), slices.Clone(t.Members)
 	was := u.observed.Topology
@@ -121,7 +127,7 @@ func hasCell(t pod.Topology, name string) bool {
 }
 
 // connect is the step from one topology to another.
-func (u *up) connect(from, to pod.Topology, why string, after ...int) int {
+func (u connection) connect(from, to pod.Topology, why string, after ...int) int {
 	a := ConnectCells{Name: u.desired.Name, Topology: to}
 	for _, c := range to.Cells {
 		if !hasCell(from, c.Name) {
@@ -137,7 +143,7 @@ func (u *up) connect(from, to pod.Topology, why string, after ...int) int {
 }
 
 // disconnect adds the end of cells that nobody is in after the plan.
-func (u *up) disconnect() {
+func (u connection) disconnect() {
 	if !u.observed.Up || u.opt.CreateOnly || sameTopology(u.meanwhile(), u.topology) {
 		return
 	}

@@ -58,7 +58,7 @@ func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 
 // make adds the steps. What could not work is found before the first.
 func (u *up) make() (*Plan, error) {
-	if err := errors.Join(u.unknownServices(), u.portsTaken(), u.divide(), u.cannotStart(), u.absent()); err != nil {
+	if err := errors.Join(u.unknownServices(), u.portsTaken(), division{u.choice}.divide(), u.cannotStart(), u.absent()); err != nil {
 		return nil, err
 	}
 	u.chooseFates()
@@ -79,7 +79,7 @@ func (u *up) make() (*Plan, error) {
 	if !u.opt.CreateOnly {
 		u.startContainers()
 	}
-	u.disconnect()
+	connection{u}.disconnect()
 	u.plan.Pod = u.desired
 	return u.plan, nil
 }

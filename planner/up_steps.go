@@ -85,8 +85,9 @@ func (u *up) sandbox() {
 	if u.opt.CreateOnly {
 		return
 	}
-	if meanwhile := u.meanwhile(); !sameTopology(meanwhile, u.observed.Topology) {
-		u.portsDone = u.connect(u.observed.Topology, meanwhile, "the network is divided otherwise", u.pulls...)
+	c := connection{u}
+	if meanwhile := c.meanwhile(); !sameTopology(meanwhile, u.observed.Topology) {
+		u.portsDone = c.connect(u.observed.Topology, meanwhile, "the network is divided otherwise", u.pulls...)
 	}
 	if !samePorts(ports, u.observed.Ports) {
 		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed", append(u.pulls, u.portsDone)...)

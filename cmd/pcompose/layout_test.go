@@ -46,7 +46,7 @@ var layout = map[string][]string{
 
 	"engine": {
 		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/volume",
-		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/runtime", "pod/sandbox",
+		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox",
 	},
 	"engine/archive":  {},
 	"engine/artifact": {"engine/cache", "engine/image"},

@@ -21,6 +21,7 @@ func supported() map[string]bool {
 		}
 	}
 	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.* models.**")
+	add("networks.*.", "driver driver_opts.** internal attachable labels.** enable_ipv4 enable_ipv6 ipam ipam.driver ipam.options.** ipam.config ipam.config.* ipam.config.*.subnet ipam.config.*.ip_range ipam.config.*.gateway ipam.config.*.aux_addresses.**")
 	add("volumes.*.", "name external.** labels.** driver driver_opts.**")
 	add("secrets.*.", "name file environment labels.** external.**")
 	add("configs.*.", "name file environment content labels.** external.**")
@@ -33,7 +34,8 @@ func supported() map[string]bool {
 		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**
 		post_start.** pre_stop.** pre_start pre_start.* provider.**`)
 	add(s, `blkio_config.** cgroup cgroup_parent cpu_rt_period cpu_rt_runtime mem_swappiness oom_kill_disable device_cgroup_rules.**
-		storage_opt.** pid ipc uts gpus.** runtime userns_mode isolation`)
+		storage_opt.** pid ipc uts gpus.** runtime userns_mode isolation network_mode mac_address`)
+	add(s+"networks.*.", "aliases.** ipv4_address ipv6_address link_local_ips.** mac_address interface_name priority gw_priority driver_opts.**")
 	// models are refused by planner/desired.
 	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
 	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs image image.subpath")
@@ -112,9 +114,6 @@ func (u *unsupported) keys() {
 // notYet says what becomes of a key that the table lacks.
 func (u *unsupported) notYet(keys []string) string {
 	key := keys[len(keys)-1]
-	if len(keys) >= 3 && keys[0] == "services" && slices.Contains([]string{"network_mode", "mac_address", "networks"}, keys[2]) || keys[0] == "networks" {
-		return fmt.Sprintf("%q is not yet kept apart: all services share the pod's one network", key)
-	}
 	if len(keys) >= 3 && keys[0] == "services" && keys[2] == "external_links" {
 		return "external_links are ignored: a container of another project is in another pod; reach it by a port it publishes on the host"
 	}
@@ -184,11 +183,6 @@ type ignored func(key, format string, args ...any)
 
 // kernel warns of sysctls and security options.
 func (u *unsupported) kernel(s types.ServiceConfig, base string) {
-	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
-		if strings.HasPrefix(name, "net.") {
-			u.add(base+"sysctls."+name, fmt.Sprintf("%q is not set: it would be set for all services, which share the pod's one network", name))
-		}
-	}
 	for _, o := range s.SecurityOpt {
 		if name, _, _ := strings.Cut(strings.ReplaceAll(o, "=", ":"), ":"); name == "credentialspec" {
 			u.add(base+"security_opt."+o, fmt.Sprintf("the security option %q is ignored: only containers of Windows have it", name))
@@ -237,21 +231,36 @@ func storage(s types.ServiceConfig, warn ignored) {
 	}
 }
 
-// networks warns where the file isolates services that the pod does not.
+// networks warns of what of a network a pod does not have.
 func (u *unsupported) networks() {
-	sets := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(u.project.Model.Networks)) {
+		n, base := u.project.Model.Networks[key], "networks."+key+"."
+		if bool(n.External) && u.project.Places.Has("networks."+key) {
+			u.add(base+"external", "networks of several projects are not joined yet: only the services of this project are on it")
+		}
+		if !slices.Contains([]string{"", "bridge", "default"}, n.Driver) {
+			u.add(base+"driver", fmt.Sprintf("the network driver %q is not supported, a bridge is used", n.Driver))
+		}
+		if !slices.Contains([]string{"", "default"}, n.Ipam.Driver) {
+			u.add(base+"ipam.driver", fmt.Sprintf("the address driver %q is not supported, pcompose chooses addresses", n.Ipam.Driver))
+		}
+		u.options(base+"driver_opts.", n.DriverOpts, "mtu", "com.docker.network.driver.mtu")
+		u.options(base+"ipam.options.", n.Ipam.Options)
+	}
 	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
-		s := u.project.Model.Services[name]
-		if s.NetworkMode == "" && s.Provider == nil {
-			sets[strings.Join(slices.Sorted(maps.Keys(s.Networks)), ", ")] = name
+		for _, key := range slices.Sorted(maps.Keys(u.project.Model.Services[name].Networks)) {
+			if a := u.project.Model.Services[name].Networks[key]; a != nil {
+				u.options("services."+name+".networks."+key+".driver_opts.", a.DriverOpts, "com.docker.network.endpoint.sysctls")
+			}
 		}
 	}
-	if len(sets) < 2 {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
-		if path := "services." + name + ".networks"; u.project.Places.Has(path) {
-			u.add(path, "networks are not yet kept apart: all services share the pod's one network")
+}
+
+// options warns of a driver's options, but those that are known.
+func (u *unsupported) options(base string, options map[string]string, known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if !slices.Contains(known, name) {
+			u.add(base+name, fmt.Sprintf("the option %q is not supported yet and is ignored", name))
 		}
 	}
 }

@@ -86,7 +86,9 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 		}
 	}
 	slices.Sort(spec.Idle)
-	t.cell(spec.Containers)
+	wires := wiring{t}
+	spec.Networks = wires.networks(spec.Containers)
+	wires.strangers(spec.Containers)
 	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return cmp.Compare(a.Name, b.Name) })
 	for _, key := range slices.Sorted(maps.Keys(t.volumes)) {
 		spec.Volumes = append(spec.Volumes, t.volumes[key])
@@ -147,7 +149,6 @@ func (t *translation) service(s types.ServiceConfig) []pod.Container {
 		t.problem(s, "container_name", "remove container_name, or scale to 1", "%d replicas cannot have one name", replicas)
 	}
 	listens := t.listens(s)
-	t.apart(s, replicas, listens)
 	var all []pod.Container
 	for n := 1; n <= replicas; n++ {
 		c := t.container(s)
@@ -176,6 +177,8 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Runtime: s.Runtime, Storage: s.StorageOpt,
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
 	}
+	c.NetworkMode, c.Networks = wiring{t}.attached(s)
+	c.Sharing = wiring{t}.sharing(s)
 	c.Pull, c.PullAfter = pull(s)
 	if c.Image == "" {
 		c.Image = t.project.Name + t.opts.separator() + s.Name

@@ -18,10 +18,6 @@ func isolation(t *translation, s types.ServiceConfig) pod.Isolation {
 	i := pod.Isolation{Privileged: s.Privileged, CapAdd: s.CapAdd, CapDrop: s.CapDrop}
 	secure(t.project.Dir, &i, s.SecurityOpt)
 	for name, value := range s.Sysctls {
-		// net.* belongs to the network all services share; load.Unsupported warns of it.
-		if strings.HasPrefix(name, "net.") {
-			continue
-		}
 		if i.Sysctls == nil {
 			i.Sysctls = map[string]string{}
 		}

@@ -64,7 +64,7 @@ func (t wiring) attached(s types.ServiceConfig) (pod.NetworkMode, []pod.Attachme
 	case "none", "host":
 		return pod.NetworkMode(kind), nil
 	case "service":
-		return pod.NetworkMode(pod.NetworkOf + t.firstReplica(of)), nil
+		return pod.NetworkMode(pod.NetworkOf + containerName(t.translation, t.project.Model.Services[of], 1)), nil
 	case "container":
 		return pod.NetworkMode(pod.NetworkOf + of), nil
 	}
@@ -119,11 +119,6 @@ func firstByPriority(all []pod.Attachment) *pod.Attachment {
 	return &all[best]
 }
 
-// firstReplica is the name of a service's first container.
-func (t wiring) firstReplica(service string) string {
-	return cmp.Or(t.project.Model.Services[service].ContainerName, strings.Join([]string{t.project.Name, service, "1"}, t.opts.separator()))
-}
-
 // sharing is what x-pcompose says of a service, or else of the project: network: own or shared.
 func (t wiring) sharing(s types.ServiceConfig) pod.Sharing {
 	for _, from := range []struct {
@@ -154,5 +149,16 @@ func (t wiring) extension(path, message, hint string) {
 	p.Hint = hint
 	if !slices.Contains(t.problems, p) {
 		t.problems = append(t.problems, p)
+	}
+}
+
+// strangers refuses networks of containers that are not the pod's.
+func (t wiring) strangers(containers []pod.Container) {
+	for _, c := range containers {
+		of, joins := strings.CutPrefix(string(c.NetworkMode), pod.NetworkOf)
+		if joins && c.Replica == 1 && !slices.ContainsFunc(containers, func(o pod.Container) bool { return o.Name == of }) {
+			t.problem(t.project.Model.Services[c.Service], "network_mode", "join a service of this project: service:NAME",
+				"container %q is none of this project, and the networks of others cannot be joined yet", of)
+		}
 	}
 }

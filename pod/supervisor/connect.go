@@ -161,9 +161,9 @@ func tellNetwork(s *Supervisor) {
 	var running []pod.Container
 	ready := map[string]bool{}
 	for _, c := range s.containers {
-		if run := c.run.Run; run.State == pod.StateRunning || run.State == pod.StatePaused {
+		if c.shown.runs {
 			running = append(running, c.bundle.Container)
-			ready[c.bundle.Container.Name] = isReady(c)
+			ready[c.bundle.Container.Name] = c.shown.ready
 		}
 	}
 	n.tellNames(running)
@@ -174,8 +174,14 @@ func tellNetwork(s *Supervisor) {
 	}
 }
 
-// isReady says whether a container takes connections: it runs, and its health check, if it has one, says so.
-func isReady(c *container) bool {
+// show tells the network of a container where it came, went, or became ready or not.
+func show(s *Supervisor, c *container) {
+	before := c.shown
 	run := c.run.Run
-	return run.State == pod.StateRunning && (run.Health == "" || run.Health == pod.HealthHealthy)
+	c.shown.runs = run.State == pod.StateRunning || run.State == pod.StatePaused
+	// It takes connections when it runs, its health check says so, and nobody has asked for its end.
+	c.shown.ready = run.State == pod.StateRunning && !run.Stopped && (run.Health == "" || run.Health == pod.HealthHealthy)
+	if c.shown != before {
+		tellNetwork(s)
+	}
 }

@@ -34,11 +34,8 @@ type container struct {
 	frozenErr string
 	// hooks are those that run.
 	hooks map[hookKey]*hookRun
-	// shown is the state and health that the network was last told of.
-	shown struct {
-		state  pod.State
-		health pod.HealthState
-	}
+	// shown is what the network was last told of.
+	shown struct{ runs, ready bool }
 	// ending says that the process has ended and its output is being stored.
 	ending bool
 }
@@ -72,6 +69,8 @@ func (s *Supervisor) happen(ctx context.Context, c *container, e lifecycle.Event
 		s.warn("%v", err)
 	}
 	s.journal.changes(c.bundle, before, state)
+	// Who is to end gets no connections any more when its signal comes.
+	show(s, c)
 	for _, effect := range effects {
 		s.carryOut(ctx, c, effect)
 	}
@@ -80,10 +79,7 @@ func (s *Supervisor) happen(ctx context.Context, c *container, e lifecycle.Event
 
 // changed tells the network and those who wait for the container's state.
 func (s *Supervisor) changed(c *container) {
-	if run := c.run.Run; c.shown.state != run.State || c.shown.health != run.Health {
-		c.shown.state, c.shown.health = run.State, run.Health
-		tellNetwork(s)
-	}
+	show(s, c)
 	waiting := c.waiters
 	c.waiters = nil
 	for _, w := range waiting {

@@ -59,13 +59,33 @@ func (Container) Headers() map[string]string {
 	}
 }
 
+// networkNames are the networks a container is on, as docker names them.
+func networkNames(project pod.Status, c pod.ContainerStatus) string {
+	if c.NetworkMode != "" {
+		return string(c.NetworkMode)
+	}
+	var names []string
+	for _, a := range c.Networks {
+		name := project.Name + "_" + a.Network
+		if project.Spec != nil {
+			for _, n := range project.Spec.Networks {
+				if n.Key == a.Network {
+					name = n.Name
+				}
+			}
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
+}
+
 // Describe is a container of a pod as it is shown at a moment. Full keeps IDs and commands whole.
 func Describe(project pod.Status, c pod.ContainerStatus, now time.Time, full bool) Container {
 	out := Container{
 		Command: command(c, full), CreatedAt: c.CreatedAt.Format("2006-01-02 15:04:05 -0700 MST"), ExitCode: c.Run.ExitCode,
 		Health: string(c.Run.Health), ID: c.ID, Image: c.Image, Labels: labels(c.Labels), labels: c.Labels, Name: c.Name, Names: c.Name,
 		Project: project.Name, Service: c.Service, Size: "0B", State: state(c.Run.State), Status: StatusLine(c.Run, now),
-		RunningFor: units.HumanDuration(now.Sub(c.CreatedAt)) + " ago", Networks: project.Name + "_" + cmp.Or(c.Cell, pod.DefaultCell),
+		RunningFor: units.HumanDuration(now.Sub(c.CreatedAt)) + " ago", Networks: networkNames(project, c),
 	}
 	if !full && len(out.ID) > 12 {
 		out.ID = out.ID[:12]

@@ -31,6 +31,8 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 		return "Creating", "Created"
 	case planner.CreateVolume, planner.CreateSandbox:
 		return "Creating", "Created"
+	case planner.ConnectCells:
+		return "Connecting", "Connected"
 	case planner.PublishPorts:
 		if len(a.Ports) == 0 {
 			return "Unpublishing", "Unpublished"
