@@ -16,7 +16,7 @@ import (
 // Idempotent. On an error, and after a crash, what was asked is done in part; to do it again, or to ask for what was
 // there before, converges. A Config for Adopt has what was asked last. The namespace of a cell that is no more goes
 // with the last process in it.
-func (s *Sandbox) Arrange(ctx context.Context, cells []pod.Cell, networks []pod.Network, members []Member) error {
+func (s *Sandbox) Arrange(ctx context.Context, cells []pod.Cell, networks []pod.Network, members []pod.Member) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := errors.New("its sandbox is closed")
@@ -91,7 +91,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 // forgetContainers drops what was said of containers that are no more.
 func (s *inside) forgetContainers() {
 	for name := range s.out {
-		if !slices.ContainsFunc(s.config.Members, func(m Member) bool { return m.Container == name }) {
+		if !slices.ContainsFunc(s.config.Members, func(m pod.Member) bool { return m.Container == name }) {
 			delete(s.out, name)
 		}
 	}

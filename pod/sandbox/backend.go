@@ -94,11 +94,11 @@ func (s *inside) target(b backend) (target, error) {
 	return t, nil
 }
 
-func (s *inside) member(container string) Member {
-	if i := slices.IndexFunc(s.config.Members, func(m Member) bool { return m.Container == container }); i >= 0 {
+func (s *inside) member(container string) pod.Member {
+	if i := slices.IndexFunc(s.config.Members, func(m pod.Member) bool { return m.Container == container }); i >= 0 {
 		return s.config.Members[i]
 	}
-	return Member{Container: container}
+	return pod.Member{Container: container}
 }
 
 // targets are those of a listener's backends that can be found.

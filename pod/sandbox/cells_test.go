@@ -13,7 +13,7 @@ import (
 // plan is a pod of two networks that the first cell is on (front) and not on (back), and an internal one:
 //
 //	front: default 10.210.1.2, api .3, web-2 .4    back: api 10.210.0.2, db .3    vault (internal): db 10.210.2.2, keys .3
-func plan() (cells []pod.Cell, networks []pod.Network, members []Member) {
+func plan() (cells []pod.Cell, networks []pod.Network, members []pod.Member) {
 	link := func(network, name, v4 string) pod.Link {
 		return pod.Link{Network: network, Interface: name, IPv4: v4 + "/24"}
 	}
@@ -32,7 +32,7 @@ func plan() (cells []pod.Cell, networks []pod.Network, members []Member) {
 		{Key: "front", MTU: 1400, IPv6: true, Pools: []pod.Pool{{Subnet: "10.210.1.0/24", Gateway: "10.210.1.1"}, {Subnet: "fd00:1::/64", Gateway: "fd00:1::1"}}},
 		{Key: "vault", Internal: true, Pools: []pod.Pool{{Subnet: "10.210.2.0/24", Gateway: "10.210.2.1"}}},
 	}
-	members = []Member{{Container: "web-1", Service: "web"}, {Container: "web-2", Service: "web", Cell: "web-2"},
+	members = []pod.Member{{Container: "web-1", Service: "web"}, {Container: "web-2", Service: "web", Cell: "web-2"},
 		{Container: "api", Service: "api", Cell: "api"}, {Container: "db", Service: "db", Cell: "db"},
 		{Container: "keys", Service: "keys", Cell: "keys"}, {Container: "alone", Service: "alone", Cell: "alone"}}
 	return cells, networks, members

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,18 +22,37 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 	}
 	f.text.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
 	topology := spec.Topology()
-	own := See(c.Cell, topology, []pod.Container{c})
 	others := slices.DeleteFunc(slices.Clone(spec.Containers), func(o pod.Container) bool { return o.Name == c.Name })
 	slices.SortFunc(others, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
-	seen := See(c.Cell, topology, others)
-	shared := sharedNames(append(own, seen...))
+	own, seen := See(c.Cell, topology, []pod.Container{c}), See(c.Cell, topology, others)
+	if len(own) == 0 { // it has no network of the pod
+		own = []Seen{{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}}
+	}
+	count := map[string]int{}
+	for _, s := range append(slices.Clone(own), seen...) {
+		for _, name := range s.Names() {
+			count[name]++
+		}
+	}
 	resolves := slices.ContainsFunc(spec.Cells, func(cell pod.Cell) bool { return cell.Name == c.Cell && cell.Resolver })
-	for _, s := range append(own, seen...) {
-		f.lines(s, slices.DeleteFunc(hostNames(s.Container), func(name string) bool { return resolves && shared[name] }))
+	for i, s := range append(own, seen...) {
+		var names []string
+		for _, name := range hostnames(s.Container) {
+			// A hostname gives way to what another container is called.
+			if i == 0 || count[name] == 0 {
+				names = append(names, name)
+			}
+		}
+		for _, name := range s.Names() {
+			if count[name] == 1 || !resolves {
+				names = append(names, name)
+			}
+		}
+		f.lines(s, names)
 	}
 	for _, a := range c.Aliases {
 		for _, s := range seen {
-			if s.Container.Service == a.Service && !s.Container.OneOff {
+			if s.Container.Service == a.Service && !s.Container.OneOff && count[a.Name] == 0 {
 				f.lines(s, []string{a.Name})
 			}
 		}
@@ -73,39 +91,11 @@ func (f *hostsFile) lines(s Seen, names []string) {
 	}
 }
 
-// hostNames are a container's names in a hosts file.
-func hostNames(c pod.Container) []string {
-	var full string
+// hostnames are what a container calls itself. The full name comes first: hostname -f takes the first name of the line
+// (hosts(5)).
+func hostnames(c pod.Container) []string {
 	if c.Hostname != "" && c.Domainname != "" {
-		full = c.Hostname + "." + c.Domainname
+		return []string{c.Hostname + "." + c.Domainname, c.Hostname}
 	}
-	// The full name comes first: hostname -f takes the first name of the line (hosts(5)).
-	return append([]string{full, c.Hostname}, Names(c)...)
-}
-
-// Names are the names that others of the pod find a container by, beside its hostname.
-func Names(c pod.Container) []string {
-	names := []string{c.Name}
-	if !c.OneOff {
-		// A service is known by the containers that `up` starts, not by those of `run`.
-		names = append(names, c.Service, fmt.Sprintf("%s-%d", c.Service, c.Replica))
-	}
-	for _, a := range c.Networks {
-		names = append(names, a.Aliases...)
-	}
-	return names
-}
-
-// sharedNames are those of several containers.
-func sharedNames(all []Seen) map[string]bool {
-	owner, shared := map[string]string{}, map[string]bool{}
-	for _, s := range all {
-		for _, name := range hostNames(s.Container) {
-			if who := owner[name]; who != "" && who != s.Container.Name {
-				shared[name] = true
-			}
-			owner[name] = s.Container.Name
-		}
-	}
-	return shared
+	return []string{c.Hostname}
 }

@@ -10,15 +10,6 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// Member is a container as the network sees it.
-type Member struct {
-	Container string
-	// Service joins replicas: they may be behind one host port.
-	Service string
-	// Cell is the one it lives in; "" is the first.
-	Cell string
-}
-
 // layout is the links of a pod as they are to be, a function of its cells and networks alone.
 type layout struct {
 	// bridges are sorted by network; wires by cell and network.

@@ -52,10 +52,28 @@ func HostResolvers(root string) []netip.AddrPort {
 	return servers
 }
 
-// Seen is an address of a container as another one sees it.
+// Seen is a container as those of a cell see it.
 type Seen struct {
 	Container pod.Container
 	Addrs     []netip.Addr
+	// Networks are those that both are on, by key.
+	Networks []string
+}
+
+// Names are the names that a container is found by, beside its hostname: a service is known by the containers that `up`
+// starts, not by those of `run`, and an alias on its network.
+func (s Seen) Names() []string {
+	c := s.Container
+	if c.OneOff {
+		return []string{c.Name}
+	}
+	names := []string{c.Name, c.Service, fmt.Sprintf("%s-%d", c.Service, c.Replica)}
+	for _, a := range c.Networks {
+		if slices.Contains(s.Networks, a.Network) {
+			names = append(names, a.Aliases...)
+		}
+	}
+	return names
 }
 
 // See says at which addresses a container in a cell sees others: at their link to the first common network, in a cell
@@ -64,24 +82,30 @@ func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 	mine := linksOf(topology, cell)
 	var all []Seen
 	for _, c := range others {
-		if c.Cell == cell && len(mine) == 0 {
-			all = append(all, Seen{c, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}})
-			continue
-		}
 		theirs := linksOf(topology, c.Cell)
-		i := slices.IndexFunc(theirs, func(l pod.Link) bool {
-			return slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network })
-		})
-		if i < 0 {
+		if c.Cell == cell && len(mine) == 0 {
+			seen := Seen{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+			for _, a := range c.Networks {
+				seen.Networks = append(seen.Networks, a.Network)
+			}
+			all = append(all, seen)
 			continue
 		}
-		var addrs []netip.Addr
-		for _, s := range []string{theirs[i].IPv4, theirs[i].IPv6} {
-			if p, err := netip.ParsePrefix(s); err == nil {
-				addrs = append(addrs, p.Addr())
+		seen := Seen{Container: c}
+		for _, l := range theirs {
+			if !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
+				continue
+			}
+			seen.Networks = append(seen.Networks, l.Network)
+			for _, s := range []string{l.IPv4, l.IPv6} {
+				if p, err := netip.ParsePrefix(s); err == nil && len(seen.Networks) == 1 {
+					seen.Addrs = append(seen.Addrs, p.Addr())
+				}
 			}
 		}
-		all = append(all, Seen{c, addrs})
+		if len(seen.Addrs) > 0 {
+			all = append(all, seen)
+		}
 	}
 	return all
 }

@@ -13,13 +13,13 @@ import (
 )
 
 func TestHosts(t *testing.T) {
-	web := pod.Container{Name: "shop-web-1", Service: "web", Cell: "default", Hostname: "www", Domainname: "example.org",
+	web := pod.Container{Name: "shop-web-1", Service: "web", Replica: 1, Cell: "default", Hostname: "www", Domainname: "example.org",
 		ExtraHosts: []pod.Host{{Name: "host.docker.internal", IP: pod.HostGateway}, {Name: "cache", IP: "192.0.2.7"}, {Name: "cache", IP: "2001:db8::7"}},
 		Aliases:    []pod.Alias{{Name: "jobs", Service: "worker"}, {Name: "worker", Service: "cache"}}}
 	all := []pod.Container{
-		{Name: "shop-worker-2", Service: "worker", Cell: "default"},
-		{Name: "shop-worker-1", Service: "worker", Cell: "default"},
-		{Name: "shop-cache-1", Service: "cache", Cell: "default"},
+		{Name: "shop-worker-2", Service: "worker", Replica: 2, Cell: "default"},
+		{Name: "shop-worker-1", Service: "worker", Replica: 1, Cell: "default"},
+		{Name: "shop-cache-1", Service: "cache", Replica: 1, Cell: "default"},
 		{Name: "shop-far-1", Service: "far", Cell: "elsewhere"},
 		{Name: "shop-db-run-1", Service: "db", Cell: "default", OneOff: true, Hostname: "abc"},
 		web,
@@ -27,11 +27,11 @@ func TestHosts(t *testing.T) {
 	got := string(Hosts(web, pod.Spec{Containers: all}, netip.MustParseAddr("10.89.255.254")))
 	want := `127.0.0.1	localhost
 ::1	localhost ip6-localhost ip6-loopback
-127.0.0.1	www.example.org www shop-web-1 web
-127.0.0.1	shop-cache-1
+127.0.0.1	www.example.org www shop-web-1 web web-1
+127.0.0.1	shop-cache-1 cache-1
 127.0.0.1	abc shop-db-run-1
-127.0.0.1	shop-worker-1 worker
-127.0.0.1	shop-worker-2
+127.0.0.1	shop-worker-1 worker worker-1
+127.0.0.1	shop-worker-2 worker-2
 127.0.0.1	jobs
 10.89.255.254	host.docker.internal
 192.0.2.7	cache
@@ -56,23 +56,23 @@ func TestHostsOfCells(t *testing.T) {
 	}
 	cells, networks, _ := plan()
 	spec := pod.Spec{Cells: cells, Networks: networks, Containers: []pod.Container{
-		{Name: "api", Service: "api", Cell: "api", Networks: on("back=backend", "front=gate")},
-		{Name: "db", Service: "db", Cell: "db", Hostname: "keys", Networks: on("back=store", "vault=safe")},
-		{Name: "keys", Service: "keys", Cell: "keys", Networks: on("vault")},
-		{Name: "lone", Service: "lone", Cell: "alone", NetworkMode: pod.NetworkNone},
-		{Name: "side", Service: "side", Cell: pod.DefaultCell, Networks: on("front=gate")},
-		{Name: "web-1", Service: "web", Cell: pod.DefaultCell, Networks: on("front=www"),
+		{Name: "api", Service: "api", Replica: 1, Cell: "api", Networks: on("back=backend", "front=gate")},
+		{Name: "db", Service: "db", Replica: 1, Cell: "db", Hostname: "keys", Networks: on("back=store", "vault=safe")},
+		{Name: "keys", Service: "keys", Replica: 1, Cell: "keys", Networks: on("vault")},
+		{Name: "lone", Service: "lone", Replica: 1, Cell: "alone", NetworkMode: pod.NetworkNone},
+		{Name: "side", Service: "side", Replica: 1, Cell: pod.DefaultCell, Networks: on("front=gate")},
+		{Name: "web-1", Service: "web", Replica: 1, Cell: pod.DefaultCell, Networks: on("front=www"),
 			Aliases: []pod.Alias{{Name: "rest", Service: "api"}, {Name: "vault", Service: "db"}}},
-		{Name: "web-2", Service: "web", Cell: "web-2", Networks: on("front=www"), Aliases: []pod.Alias{{Name: "pages", Service: "web"}}},
+		{Name: "web-2", Service: "web", Replica: 2, Cell: "web-2", Networks: on("front=www"), Aliases: []pod.Alias{{Name: "pages", Service: "web"}}},
 		{Name: "web-run-1", Service: "web", Cell: pod.DefaultCell, OneOff: true, Networks: on("front=www")},
 	}}
 	for name, want := range map[string]string{
-		"web-1": "127.0.0.1\tweb-1 web www\n10.210.1.3\tapi gate\n127.0.0.1\tside gate\n10.210.1.4\tweb-2 web www\n127.0.0.1\tweb-run-1\n10.210.1.3\trest\n",
-		"web-2": "127.0.0.1\tweb-2 web www\n10.210.1.3\tapi gate\n10.210.1.2\tside gate\n10.210.1.2\tweb-1 web www\n10.210.1.2\tweb-run-1\n10.210.1.2\tpages\n127.0.0.1\tpages\n",
-		"api":   "127.0.0.1\tapi backend gate\n10.210.0.3\tdb store\n10.210.1.2\tside gate\n10.210.1.2\tweb-1 web www\n10.210.1.4\tweb-2 web www\n10.210.1.2\tweb-run-1\n",
-		"db":    "127.0.0.1\tkeys db store safe\n10.210.0.2\tapi backend\n",
-		"keys":  "127.0.0.1\tkeys\n10.210.2.2\tdb safe\n",
-		"lone":  "127.0.0.1\tlone\n",
+		"web-1": "10.210.1.2\tweb-1 web www\nfd00:1::2\tweb-1 web www\n10.210.1.3\tapi api-1 gate\nfd00:1::3\tapi api-1 gate\n10.210.1.2\tside side-1 gate\nfd00:1::2\tside side-1 gate\n10.210.1.4\tweb-2 web www\nfd00:1::4\tweb-2 web www\n10.210.1.2\tweb-run-1\nfd00:1::2\tweb-run-1\n10.210.1.3\trest\nfd00:1::3\trest\n",
+		"web-2": "10.210.1.4\tweb-2 web www\nfd00:1::4\tweb-2 web www\n10.210.1.3\tapi api-1 gate\nfd00:1::3\tapi api-1 gate\n10.210.1.2\tside side-1 gate\nfd00:1::2\tside side-1 gate\n10.210.1.2\tweb-1 web www\nfd00:1::2\tweb-1 web www\n10.210.1.2\tweb-run-1\nfd00:1::2\tweb-run-1\n10.210.1.2\tpages\nfd00:1::2\tpages\n",
+		"api":   "10.210.0.2\tapi api-1 backend gate\n10.210.0.3\tkeys db db-1 store\n10.210.1.2\tside side-1 gate\nfd00:1::2\tside side-1 gate\n10.210.1.2\tweb-1 web www\nfd00:1::2\tweb-1 web www\n10.210.1.4\tweb-2 web www\nfd00:1::4\tweb-2 web www\n10.210.1.2\tweb-run-1\nfd00:1::2\tweb-run-1\n",
+		"db":    "10.210.0.3\tkeys db db-1 store safe\n10.210.0.2\tapi api-1 backend\n10.210.2.3\tkeys keys-1\n",
+		"keys":  "10.210.2.3\tkeys keys-1\n10.210.2.2\tdb db-1 safe\n",
+		"lone":  "127.0.0.1\tlone lone-1\n",
 	} {
 		c, _ := spec.Container(name)
 		got := strings.TrimPrefix(string(Hosts(c, spec, netip.Addr{})), "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
@@ -99,7 +99,7 @@ func TestResolvConf(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := string(ResolvConf([]byte(test.host), test.dns)); got != test.want {
+			if got := string(ResolvConf([]byte(test.host), test.dns, netip.Addr{})); got != test.want {
 				t.Errorf("resolv.conf is\n%s\nwant\n%s", got, test.want)
 			}
 		})

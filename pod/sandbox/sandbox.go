@@ -36,7 +36,7 @@ type Config struct {
 	Cells []pod.Cell
 	// Networks are the project's, their pools completed; Members says who is in which cell.
 	Networks []pod.Network
-	Members  []Member
+	Members  []pod.Member
 	// Out are containers that are not ready (see Ready).
 	Out []string
 	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.

@@ -15,15 +15,6 @@ import (
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
-// members is who is where, as the sandbox wants to know it.
-func members(t pod.Topology) []sandbox.Member {
-	all := make([]sandbox.Member, len(t.Members))
-	for i, m := range t.Members {
-		all[i] = sandbox.Member{Container: m.Container, Service: m.Service, Cell: m.Cell}
-	}
-	return all
-}
-
 // connect makes the pod's network what t says. It is written down before: a supervisor that takes over finishes it.
 func (n *network) connect(ctx context.Context, t pod.Topology) error {
 	if n.broken != nil {
@@ -33,7 +24,7 @@ func (n *network) connect(ctx context.Context, t pod.Topology) error {
 	if err := control.WritePod(n.dir, n.pod); err != nil {
 		return err
 	}
-	if err := n.sandbox.Arrange(ctx, t.Cells, t.Networks, members(t)); err != nil {
+	if err := n.sandbox.Arrange(ctx, t.Cells, t.Networks, t.Members); err != nil {
 		return err
 	}
 	return errors.Join(n.keep(), n.link(), n.openNames())
@@ -94,7 +85,7 @@ func view(cell string, t pod.Topology, running []pod.Container) resolver.View {
 	}
 	for _, seen := range sandbox.See(cell, t, running) {
 		c := seen.Container
-		for _, name := range namesOf(c) {
+		for _, name := range namesOf(seen) {
 			for _, a := range seen.Addrs {
 				if !slices.Contains(v.Names[name], a) {
 					v.Names[name] = append(v.Names[name], a)
@@ -132,8 +123,8 @@ func hasWayOut(cell string, t pod.Topology) bool {
 }
 
 // namesOf are the names that others find a container by, lower case as DNS compares them.
-func namesOf(c pod.Container) []string {
-	names := append(sandbox.Names(c), c.Hostname)
+func namesOf(seen sandbox.Seen) []string {
+	names := append(seen.Names(), seen.Container.Hostname)
 	for i := range names {
 		names[i] = strings.ToLower(names[i])
 	}
