@@ -133,7 +133,7 @@ func namesOf(seen sandbox.Seen) []string {
 }
 
 // connect makes the pod's network what t says, for who asks it.
-func (s *server) connect(ctx context.Context, t pod.Topology) error {
+func connect(ctx context.Context, s *server, t pod.Topology) error {
 	var err error
 	doErr := s.do(ctx, func() {
 		if err = s.network.connect(ctx, t); err == nil {

@@ -114,7 +114,7 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		doErr := s.do(ctx, func() { reply.Ports, err = s.network.publish(req.Publish.Ports) })
 		return reply, errors.Join(doErr, err)
 	case req.Connect != nil:
-		return control.Reply{}, s.connect(ctx, req.Connect.Topology)
+		return control.Reply{}, connect(ctx, s, req.Connect.Topology)
 	case req.Shutdown != nil:
 		return control.Reply{}, s.shutdown(ctx)
 	}

@@ -120,7 +120,7 @@ func (o *oneOffRun) begin() change {
 			if err != nil {
 				return false, err
 			}
-			provided, err := o.provide(ctx, o.spec, providing)
+			provided, err := o.provide(ctx, o.spec, observed.Spec, providing)
 			return pulled || provided, err
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {

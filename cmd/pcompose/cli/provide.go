@@ -13,9 +13,9 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// provide runs the providers of a plan, and says whether there were any: what they give is part of what is planned then. What
-// their programs say against options comes before the first is run.
-func (r runner) provide(ctx context.Context, spec pod.Spec, plan *planner.Plan) (bool, error) {
+// provide runs the providers of a plan, and says whether there were any: what they give is part of what is planned then. was
+// is what the pod was told to be, nil for none. What their programs say against options comes before the first is run.
+func (r runner) provide(ctx context.Context, spec pod.Spec, was *pod.Spec, plan *planner.Plan) (bool, error) {
 	if plan.Empty() {
 		return false, nil
 	}
@@ -33,8 +33,13 @@ func (r runner) provide(ctx context.Context, spec pod.Spec, plan *planner.Plan) 
 		return false, err
 	}
 	project := r.e.Project(spec.Name)
-	// A program that is killed may have made something: down must find it.
-	if err := project.Remember(spec); err != nil {
+	// A program that is killed may have made something: down must find it. Of the pod there is, nothing else changes yet.
+	if was != nil {
+		providers := spec.Providers
+		spec = *was
+		spec.Providers = providers
+	}
+	if err := project.Remember(ctx, spec); err != nil {
 		return false, err
 	}
 	return true, located(r.env, r.execute(ctx, project, plan, nil))

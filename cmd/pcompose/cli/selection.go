@@ -115,7 +115,7 @@ func (r runner) prepare(ctx context.Context, spec pod.Spec, observed pod.Status,
 	if err != nil {
 		return false, err
 	}
-	provided, err := r.provide(ctx, spec, providing)
+	provided, err := r.provide(ctx, spec, observed.Spec, providing)
 	return pulled || provided, err
 }
 
