@@ -20,6 +20,8 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	switch a := action.(type) {
 	case planner.PullImage:
 		return p.engine.pull(ctx, a, report)
+	case planner.PushImage:
+		return push(ctx, p.engine, a, report)
 	case planner.CreateVolume:
 		return p.engine.volumes.Create(a.Volume)
 	case planner.CreateSandbox:
@@ -75,6 +77,16 @@ func (e *Engine) pull(ctx context.Context, a planner.PullImage, report func(exec
 		report(execute.Progress{What: b.Blob, Done: b.Done, Total: b.Total})
 	}})
 	return err
+}
+
+func push(ctx context.Context, e *Engine, a planner.PushImage, report func(execute.Progress)) error {
+	store, err := e.store()
+	if err != nil {
+		return err
+	}
+	return store.Push(ctx, a.Image, func(b image.Progress) {
+		report(execute.Progress{What: b.Blob, Done: b.Done, Total: b.Total})
+	})
 }
 
 func waitContainer(ctx context.Context, p *Project, a planner.WaitContainer, report func(execute.Progress)) error {

@@ -34,6 +34,8 @@ type (
 		Image    string
 		Platform string
 	}
+	// PushImage sends an image of the store to the registry of its name.
+	PushImage struct{ Image string }
 	// CreateVolume makes a named volume.
 	CreateVolume struct{ Volume pod.Volume }
 	// CreateSandbox starts the pod's supervisor with its namespaces, and binds the published ports.
@@ -142,6 +144,10 @@ func (d Description) Object() string { return string(d.Kind) + "/" + d.Name }
 
 func (a PullImage) describe() Description {
 	return Description{KindImage, a.Image, "pull", ""}
+}
+
+func (a PushImage) describe() Description {
+	return Description{KindImage, a.Image, "push", ""}
 }
 
 func (a CreateVolume) describe() Description {

@@ -34,7 +34,6 @@ const (
 	maxFile       = 16 << 20 // as compose/load reads
 	maxFiles      = 1000
 	maxTotal      = 64 << 20
-	createdNote   = v1.AnnotationCreated
 	betweenLayers = "\n---\n"
 )
 

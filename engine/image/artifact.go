@@ -160,6 +160,15 @@ func Name(ref string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
+// Repository is a reference in full without its tag or digest.
+func Repository(ref string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", fmt.Errorf("image reference %q is not valid: %w", ref, err)
+	}
+	return reference.TrimNamed(named).String(), nil
+}
+
 // PushArtifact brings blobs and then a manifest to the registry of a full name; with a digest for a tag the manifest must have
 // that one. Blobs that the registry has are not sent. Killed on the way, it leaves blobs that registries remove by and by.
 func (r *Registries) PushArtifact(ctx context.Context, ref string, blobs [][]byte, manifest []byte) error {
