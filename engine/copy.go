@@ -1,19 +1,18 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/pcompose/pcompose/engine/archive"
+	"github.com/pcompose/pcompose/engine/rootfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -124,18 +123,23 @@ func (f Files) user(container string) (*archive.Owner, error) {
 		return nil, err
 	}
 	config, err := f.project.engine.configOf(r.ImageID)
-	if err != nil || r.Container.User == "" && config.User == "" {
+	who := cmp.Or(r.Container.User, config.User)
+	if err != nil || who == "" {
 		return nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(f.project.bundle(r).dir, "config.json"))
+	roots, err := f.project.engine.roots()
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell the user of container %q: start it once: %w", container, err)
-	}
-	var spec specs.Spec
-	if err := json.Unmarshal(text, &spec); err != nil {
 		return nil, err
 	}
-	return &archive.Owner{UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID)}, nil
+	root, err := roots.Mount(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	id, err := rootfs.User(root, who, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell the user of container %q: %w", container, err)
+	}
+	return &archive.Owner{UID: id.UID, GID: id.GID}, nil
 }
 
 // inContainer says what a read-only file system means here.
