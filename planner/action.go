@@ -102,8 +102,9 @@ type (
 		Name   string
 		Signal string
 	}
-	// PauseContainer freezes the processes of a running container, UnpauseContainer lets them go on.
-	PauseContainer   struct{ Name string }
+	// PauseContainer freezes the processes of a running container.
+	PauseContainer struct{ Name string }
+	// UnpauseContainer lets them go on.
 	UnpauseContainer struct{ Name string }
 	// RemoveContainer removes a stopped container: its root, its logs and, if Volumes, its anonymous volumes.
 	RemoveContainer struct {

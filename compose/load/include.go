@@ -148,28 +148,10 @@ func (w *walk) extend(doc *document, target string, n *yaml.Node, through []stri
 	if extends == nil || w.bad[extends] {
 		return
 	}
-	named, keys := extends, []string{"services", through[len(through)-1], "extends"}
-	base := doc
-	if extends.Kind == yaml.MappingNode {
-		if named = child(extends, "service"); named == nil {
-			return
-		}
-		if file := child(extends, "file"); file != nil {
-			reference := compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)}
-			path, within, ok := w.source(doc, w.value(file), reference)
-			if !ok {
-				return
-			}
-			if base = w.reader.read(path, reference); base == nil {
-				return
-			}
-			if within != nil {
-				base.within = within
-			}
-			if base.env == nil {
-				base.dir, base.env = filepath.Dir(path), doc.env
-			}
-		}
+	keys := []string{"services", through[len(through)-1], "extends"}
+	named, base := w.extended(doc, extends, keys)
+	if named == nil {
+		return
 	}
 	name := w.value(named)
 	service, from := base.service(name)
@@ -198,6 +180,32 @@ func (w *walk) extend(doc *document, target string, n *yaml.Node, through []stri
 	}
 	w.extend(from, target, service, append(slices.Clip(through), name))
 	w.place(from, service, []string{"services", target})
+}
+
+// extended is where extends: names the service taken over, and the document that has it; nil where that cannot be told.
+func (w *walk) extended(doc *document, extends *yaml.Node, keys []string) (named *yaml.Node, base *document) {
+	if extends.Kind != yaml.MappingNode {
+		return extends, doc
+	}
+	named, file := child(extends, "service"), child(extends, "file")
+	if named == nil || file == nil {
+		return named, doc
+	}
+	reference := compose.Problem{At: position(doc, file), Path: compose.Path(append(keys, "file")...)}
+	path, within, ok := w.source(doc, w.value(file), reference)
+	if !ok {
+		return nil, nil
+	}
+	if base = w.reader.read(path, reference); base == nil {
+		return nil, nil
+	}
+	if within != nil {
+		base.within = within
+	}
+	if base.env == nil {
+		base.dir, base.env = filepath.Dir(path), doc.env
+	}
+	return named, base
 }
 
 // service is the node of a service in a document or one it includes.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -187,7 +188,7 @@ func TestRace(t *testing.T) {
 func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Pack(ctx, io.Discard, open(t, t.TempDir()), ".", "x"); err != context.Canceled {
+	if err := Pack(ctx, io.Discard, open(t, t.TempDir()), ".", "x"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

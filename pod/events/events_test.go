@@ -100,7 +100,7 @@ func TestFollow(t *testing.T) {
 		seen[e.ID]++
 		return nil
 	})
-	if err != done {
+	if !errors.Is(err, done) {
 		t.Fatal(err)
 	}
 	for id, n := range seen {

@@ -73,16 +73,19 @@ type (
 	PostStarted struct{ Count int }
 	// Probed says what a health check found.
 	Probed struct{ Probe pod.Probe }
-	// Pause is a user's wish that its processes rest, Unpause that they go on. One that is asked to end is not paused.
-	// With Held they rest until Release, unless a user's Pause comes meanwhile.
-	Pause   struct{ Held bool }
+	// Pause is a user's wish that its processes rest. One that is asked to end is not paused. With Held they rest until
+	// Release, unless a user's Pause comes meanwhile.
+	Pause struct{ Held bool }
+	// Unpause is a user's wish that they go on.
 	Unpause struct{}
+	// Release ends a pause that is held.
 	Release struct{}
-	// Frozen and Thawed say that the wish was carried out, or why it could not be.
+	// Frozen says that they rest, or why they do not.
 	Frozen struct {
 		At  time.Time
 		Err string
 	}
+	// Thawed says that they go on, or why they do not.
 	Thawed struct {
 		At  time.Time
 		Err string
@@ -132,9 +135,10 @@ type (
 	Disarm struct{ Timer Timer }
 	// RunProbe runs the health check once; Probed follows.
 	RunProbe struct{}
-	// Freeze and Thaw stop all processes and let them go on; Frozen or Thawed follows.
+	// Freeze stops all processes; Frozen follows.
 	Freeze struct{}
-	Thaw   struct{}
+	// Thaw lets them go on; Thawed follows.
+	Thaw struct{}
 )
 
 func (Launch) effect()   {}

@@ -376,6 +376,8 @@ func (w *world) happen(e lifecycle.Event) {
 			}
 		case lifecycle.RunProbe:
 			w.probing = true
+		case lifecycle.Freeze, lifecycle.Thaw:
+			w.t.Error("nobody asked for a pause")
 		}
 	}
 	run := w.st.Run

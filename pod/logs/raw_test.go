@@ -58,7 +58,7 @@ func TestRaw(t *testing.T) {
 		t.Errorf("from now on: %q", got)
 	}
 	enough := errors.New("enough")
-	if err := logs.Raw(t.Context(), dir, logs.RawOptions{}, func(logs.Stream, []byte) error { return enough }); err != enough {
+	if err := logs.Raw(t.Context(), dir, logs.RawOptions{}, func(logs.Stream, []byte) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("emit's error came as %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -93,8 +93,8 @@ func reason(step planner.Step, replaces bool) string {
 	if _, ok := step.Action.(planner.PublishPorts); ok {
 		return step.Describe().Detail
 	}
-	switch step.Action.(type) {
-	case planner.StopContainer, planner.RunPreStop:
+	_, stops := step.Action.(planner.StopContainer)
+	if _, hook := step.Action.(planner.RunPreStop); stops || hook {
 		return "" // said by what follows the stop
 	}
 	if _, ok := step.Action.(planner.RemoveContainer); ok && replaces {
