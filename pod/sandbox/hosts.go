@@ -51,10 +51,8 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 		f.lines(s, names)
 	}
 	for _, a := range c.Aliases {
-		for _, s := range seen {
-			if s.Container.Service == a.Service && !s.Container.OneOff && count[a.Name] == 0 {
-				f.lines(s, []string{a.Name})
-			}
+		if count[a.Name] == 0 {
+			f.alias(a, seen)
 		}
 	}
 	for _, h := range c.ExtraHosts {
@@ -87,6 +85,15 @@ func (f *hostsFile) lines(s Seen, names []string) {
 		}
 		if len(fresh) > 0 {
 			f.text.WriteString(a.String() + "\t" + strings.Join(fresh, " ") + "\n")
+		}
+	}
+}
+
+// alias adds a further name of a service.
+func (f *hostsFile) alias(a pod.Alias, seen []Seen) {
+	for _, s := range seen {
+		if s.Container.Service == a.Service && !s.Container.OneOff {
+			f.lines(s, []string{a.Name})
 		}
 	}
 }
