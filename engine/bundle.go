@@ -127,6 +127,9 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 	if err != nil {
 		return in, err
 	}
+	if c.Hostname == "" {
+		c.Hostname = b.record.ID[:12] // as docker names it, and as /etc/hosts has it
+	}
 	cell := b.cell()
 	c.Isolation.Sysctls = linkSysctls(c, cell)
 	in = ocispec.Input{
