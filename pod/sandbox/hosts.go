@@ -55,13 +55,7 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 			f.alias(a, seen)
 		}
 	}
-	for _, h := range c.ExtraHosts {
-		ip := h.IP
-		if ip == pod.HostGateway {
-			ip = gateway.String()
-		}
-		f.text.WriteString(ip + "\t" + h.Name + "\n")
-	}
+	f.extra(c.ExtraHosts, gateway)
 	return []byte(f.text.String())
 }
 
@@ -86,6 +80,17 @@ func (f *hostsFile) lines(s Seen, names []string) {
 		if len(fresh) > 0 {
 			f.text.WriteString(a.String() + "\t" + strings.Join(fresh, " ") + "\n")
 		}
+	}
+}
+
+// extra adds what the file says.
+func (f *hostsFile) extra(hosts []pod.Host, gateway netip.Addr) {
+	for _, h := range hosts {
+		ip := h.IP
+		if ip == pod.HostGateway {
+			ip = gateway.String()
+		}
+		f.text.WriteString(ip + "\t" + h.Name + "\n")
 	}
 }
 
