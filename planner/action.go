@@ -262,9 +262,11 @@ func cellList(cells []pod.Cell) string {
 
 // portList is "0.0.0.0:8080->80/tcp, ..." of ports.
 func portList(ports []pod.Port) string {
-	list := make([]string, len(ports))
-	for i, p := range ports {
-		list[i] = p.String()
+	var list []string
+	for _, p := range ports {
+		if s := p.String(); !slices.Contains(list, s) { // replicas share one
+			list = append(list, s)
+		}
 	}
 	return strings.Join(list, ", ")
 }

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -29,6 +30,11 @@ func (ch division) divide() error {
 	for _, c := range ch.observed.Containers {
 		before.Containers = append(before.Containers, c.Container)
 	}
+	// Who neither is there nor comes with this plan has no cell yet.
+	all.Containers = slices.DeleteFunc(all.Containers, func(c pod.Container) bool {
+		_, exists := ch.observed.Container(c.Name)
+		return !exists && ch.fates[c.Name] == nil
+	})
 	for i, c := range all.Containers {
 		if have, exists := ch.observed.Container(c.Name); exists && ch.opt.Recreate == RecreateNone {
 			all.Containers[i] = have.Container
@@ -72,7 +78,7 @@ func (ch division) settle(planned pod.Spec) {
 	ch.desired.Containers = slices.Clone(ch.desired.Containers)
 	for i := range ch.desired.Containers {
 		c := &ch.desired.Containers[i]
-		c.Cell = in[c.Name]
+		c.Cell = cmp.Or(in[c.Name], pod.DefaultCell)
 		if f := ch.fates[c.Name]; f != nil {
 			f.want.Cell = c.Cell
 		}
