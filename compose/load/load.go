@@ -138,8 +138,9 @@ func (l *loading) load(ctx context.Context) (*types.Project, error) {
 // walkFiles finds, reads and checks the files one by one, and gives all that took part; nil with problems recorded where it
 // could not get that far.
 func (l *loading) walkFiles(ctx context.Context) (map[string]*document, error) {
+	// A fetch that was interrupted is no problem of a file.
 	if l.origin = l.find(ctx); len(l.problems) > 0 {
-		return nil, nil
+		return nil, context.Cause(ctx)
 	}
 	files := reader{report: l.report, stdin: l.opts.Stdin, documents: map[string]*document{}}
 	for _, file := range l.files {
@@ -168,7 +169,7 @@ func (l *loading) walkFiles(ctx context.Context) (map[string]*document, error) {
 	for _, doc := range l.mains {
 		w.document(doc, nil)
 	}
-	return files.documents, nil
+	return files.documents, context.Cause(ctx)
 }
 
 // compose runs compose-go. Its validation is skipped because ours has passed. A rough run leaves out what is bad and all

@@ -200,3 +200,24 @@ func TestRemoteThatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// interrupted ends the context that it is asked in.
+type interrupted struct{ end func(error) }
+
+func (interrupted) Accepts(reference string) bool { return strings.HasPrefix(reference, "far://") }
+
+func (i interrupted) Fetch(ctx context.Context, _ string) (file, root string, err error) {
+	i.end(errors.New("by a signal"))
+	return "", "", context.Cause(ctx)
+}
+
+func TestRemoteInterrupted(t *testing.T) {
+	dir := files(t, map[string]string{"compose.yaml": "include: [far://x]\n"})
+	for _, file := range []string{"compose.yaml", "far://x"} {
+		ctx, end := context.WithCancelCause(t.Context())
+		_, err := Load(ctx, Options{Files: []string{file}, Cwd: dir, Remotes: []Remote{interrupted{end}}})
+		if err == nil || err.Error() != "by a signal" {
+			t.Errorf("%s: got %v", file, err)
+		}
+	}
+}

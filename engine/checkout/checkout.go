@@ -172,25 +172,26 @@ func (r *Repositories) git(ctx context.Context, args ...string) (string, error) 
 	return "", reason(said.String(), err)
 }
 
-// reason is git's own word on a failure: the lines marked as fatal or as errors, else the last one.
+// reason is what git, ssh and the server say of a failure, in one line, without the advice that git ends with.
 func reason(said string, err error) error {
-	lines := strings.FieldsFunc(said, func(c rune) bool { return c == '\n' || c == '\r' })
 	var told []string
-	for _, line := range lines {
+	for line := range strings.FieldsFuncSeq(said, func(c rune) bool { return c == '\n' || c == '\r' }) {
 		for _, mark := range []string{"fatal: ", "error: ", "ERROR: "} {
-			if text, ok := strings.CutPrefix(line, mark); ok {
-				told = append(told, text)
-			}
+			line = strings.TrimPrefix(line, mark)
+		}
+		advice := strings.HasPrefix(line, "Please make sure you have") || strings.HasPrefix(line, "and the repository exists")
+		if line = strings.TrimRight(strings.TrimSpace(line), "."); line != "" && !advice && len(told) < maxReason {
+			told = append(told, line)
 		}
 	}
-	switch {
-	case len(told) > 0:
-		return fmt.Errorf("git: %s", strings.Join(told, "; "))
-	case len(lines) > 0:
-		return fmt.Errorf("git: %s", lines[len(lines)-1])
+	if len(told) == 0 {
+		return fmt.Errorf("git: %w", err)
 	}
-	return fmt.Errorf("git: %w", err)
+	return fmt.Errorf("git: %s", strings.Join(told, "; "))
 }
+
+// maxReason is how many lines of a failure are told.
+const maxReason = 5
 
 // environment is what git is run in: nobody is there to be asked, and variables that point it to the repository that it
 // was called from, as in a hook, are left out (git rev-parse --local-env-vars).
