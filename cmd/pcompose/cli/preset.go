@@ -23,7 +23,7 @@ func preset(env *Env, args []string) {
 	g.bind(peek, env)
 	// What cannot be parsed is said by the parse that counts.
 	_ = peek.Parse(args)
-	for name, value := range load.DotEnv(load.Options{Files: g.files, Dir: g.dir, EnvFiles: g.envFiles, Environment: env.vars, Cwd: env.dir}) {
+	for name, value := range load.DotEnv(load.Options{Files: g.files, Dir: g.dir, EnvFiles: g.envFiles, Environment: env.vars, Cwd: env.dir, Remotes: remotes(env)}) {
 		if _, set := env.vars[name]; !set && strings.HasPrefix(name, "COMPOSE_") {
 			env.vars[name] = value
 		}

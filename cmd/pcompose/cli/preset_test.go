@@ -14,20 +14,22 @@ func TestVariables(t *testing.T) {
 		// set are variables, want stands in the output of run then and not before.
 		set, run, want string
 	}{
-		"COMPOSE_FILE":             {"COMPOSE_FILE=other.yaml", "config --services", "other"},
-		"COMPOSE_PATH_SEPARATOR":   {"COMPOSE_FILE=compose.yaml;other.yaml COMPOSE_PATH_SEPARATOR=;", "config --services", "other"},
-		"COMPOSE_PROJECT_NAME":     {"COMPOSE_PROJECT_NAME=named", "config", "name: named"},
-		"COMPOSE_PROJECT_DIR":      {"COMPOSE_PROJECT_DIR=sub", "config", "/sub/rel"},
-		"COMPOSE_PROFILES":         {"COMPOSE_PROFILES=p,q", "config --services", "hidden"},
-		"COMPOSE_ENV_FILES":        {"COMPOSE_ENV_FILES=x.env,y.env", "config", "tag:fromfile"},
-		"COMPOSE_PARALLEL_LIMIT":   {"COMPOSE_PARALLEL_LIMIT=many", "config", "COMPOSE_PARALLEL_LIMIT"},
-		"COMPOSE_ANSI":             {"COMPOSE_ANSI=sometimes", "config", "--ansi"},
-		"COMPOSE_PROGRESS":         {"COMPOSE_PROGRESS=loud", "config", "--progress"},
-		"COMPOSE_REMOVE_ORPHANS":   {"COMPOSE_REMOVE_ORPHANS=1", "down --help", "(default true)"},
-		"COMPOSE_IGNORE_ORPHANS":   {"COMPOSE_IGNORE_ORPHANS=1 COMPOSE_REMOVE_ORPHANS=1", "up", "contradict"},
-		"COMPOSE_COMPATIBILITY":    {"COMPOSE_COMPATIBILITY=1", "config", "/rel\n"},
-		"COMPOSE_STATUS_STDOUT":    {"COMPOSE_STATUS_STDOUT=1", "config", "warning:"},
-		"COMPOSE_DISABLE_ENV_FILE": {"COMPOSE_DISABLE_ENV_FILE=1", "config", "tag:none"},
+		"COMPOSE_FILE":                    {"COMPOSE_FILE=other.yaml", "config --services", "other"},
+		"COMPOSE_PATH_SEPARATOR":          {"COMPOSE_FILE=compose.yaml;other.yaml COMPOSE_PATH_SEPARATOR=;", "config --services", "other"},
+		"COMPOSE_PROJECT_NAME":            {"COMPOSE_PROJECT_NAME=named", "config", "name: named"},
+		"COMPOSE_PROJECT_DIR":             {"COMPOSE_PROJECT_DIR=sub", "config", "/sub/rel"},
+		"COMPOSE_PROFILES":                {"COMPOSE_PROFILES=p,q", "config --services", "hidden"},
+		"COMPOSE_ENV_FILES":               {"COMPOSE_ENV_FILES=x.env,y.env", "config", "tag:fromfile"},
+		"COMPOSE_PARALLEL_LIMIT":          {"COMPOSE_PARALLEL_LIMIT=many", "config", "COMPOSE_PARALLEL_LIMIT"},
+		"COMPOSE_ANSI":                    {"COMPOSE_ANSI=sometimes", "config", "--ansi"},
+		"COMPOSE_PROGRESS":                {"COMPOSE_PROGRESS=loud", "config", "--progress"},
+		"COMPOSE_REMOVE_ORPHANS":          {"COMPOSE_REMOVE_ORPHANS=1", "down --help", "(default true)"},
+		"COMPOSE_IGNORE_ORPHANS":          {"COMPOSE_IGNORE_ORPHANS=1 COMPOSE_REMOVE_ORPHANS=1", "up", "contradict"},
+		"COMPOSE_COMPATIBILITY":           {"COMPOSE_COMPATIBILITY=1", "config", "/rel\n"},
+		"COMPOSE_STATUS_STDOUT":           {"COMPOSE_STATUS_STDOUT=1", "config", "warning:"},
+		"COMPOSE_EXPERIMENTAL_GIT_REMOTE": {"COMPOSE_EXPERIMENTAL_GIT_REMOTE=0", "-f file:///nowhere/x config", "switches that off"},
+		"COMPOSE_EXPERIMENTAL_OCI_REMOTE": {"COMPOSE_EXPERIMENTAL_OCI_REMOTE=0", "-f oci://127.0.0.1:1/x config", "switches that off"},
+		"COMPOSE_DISABLE_ENV_FILE":        {"COMPOSE_DISABLE_ENV_FILE=1", "config", "tag:none"},
 	}
 	doc, err := os.ReadFile("../../../docs/environment.md")
 	if err != nil {
