@@ -39,39 +39,91 @@ func (ch *choice) cannotStart() error {
 	return errors.New(ch.observed.NoRuntime)
 }
 
-// portsTaken refuses host ports that somebody else listens on, or a container that the plan leaves alone.
+// PortTaken is the error of Up about a host port that cannot be published.
+type PortTaken struct {
+	Service string
+	Port    pod.Port
+	// By is who has it, and Fix what to do about it; either may be "".
+	By, Fix string
+}
+
+// Error says who has the port, and what to do.
+func (e *PortTaken) Error() string {
+	text := fmt.Sprintf("cannot publish port %d/%s of service %q: ", e.Port.HostPort, e.Port.Protocol, e.Service)
+	if e.By == "" {
+		text += "address already in use"
+	} else {
+		text += e.By
+	}
+	if e.Fix != "" {
+		text += ": " + e.Fix
+	}
+	return text
+}
+
+// portsTaken refuses host ports that somebody else listens on, a container that the plan leaves alone publishes, or one
+// in the host's own network declares. The error joins a *PortTaken for each.
 func (ch *choice) portsTaken() error {
 	var errs []error
+	seen := map[PortTaken]bool{}
+	refuse := func(c pod.Container, p pod.Port, by, fix string) {
+		e := PortTaken{Service: c.Service, Port: p, By: by, Fix: fix}
+		e.Port.Container = "" // replicas may be behind one host port
+		if !seen[e] {
+			seen[e] = true
+			errs = append(errs, &e)
+		}
+	}
 	staying := ch.staying()
 	for _, name := range ch.names {
-		for _, p := range ch.fates[name].want.Ports {
-			for _, c := range staying {
-				if slices.ContainsFunc(c.Ports, func(o pod.Port) bool { return overlap(o, p) }) {
-					errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: %s publishes it%s", p.HostPort, p.Protocol, ch.fates[name].want.Service, c.Name, ch.remedy(c)))
+		c := ch.fates[name].want
+		for _, p := range c.Ports {
+			for _, o := range staying {
+				if slices.ContainsFunc(o.Ports, p.Collides) {
+					refuse(c, p, o.Name+" publishes it", ch.remedy(o))
 				}
 			}
-			i := slices.IndexFunc(ch.observed.Taken, func(t pod.TakenPort) bool { return takes(t, p) })
-			if i < 0 {
-				continue
+			if o, declares := ch.declaredOnHost(p); declares {
+				refuse(c, p, fmt.Sprintf("service %q, whose network_mode is host, declares it", o), "publish another host port")
 			}
-			how := ": publish another host port"
-			if t := ch.observed.Taken[i]; t.Owner != "" {
-				how = fmt.Sprintf(" by %s: stop it, or publish another host port", t.Owner)
+			if i := slices.IndexFunc(ch.observed.Taken, func(t pod.TakenPort) bool { return takes(t, p) }); i >= 0 {
+				by, fix := told(ch.observed.Taken[i])
+				refuse(c, p, by, fix)
 			}
-			errs = append(errs, fmt.Errorf("cannot publish port %d/%s of service %q: address already in use%s", p.HostPort, p.Protocol, ch.fates[name].want.Service, how))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func takes(t pod.TakenPort, p pod.Port) bool {
-	return overlap(pod.Port{HostIP: t.HostIP, HostPort: t.HostPort, Protocol: t.Protocol}, p)
+// declaredOnHost finds the service that runs in the host's network and declares a port that is to be published.
+func (ch *choice) declaredOnHost(p pod.Port) (service string, ok bool) {
+	for _, c := range ch.desired.Containers {
+		on := func(l pod.Listen) bool { return p.Collides(pod.Port{HostPort: l.Port, Protocol: l.Protocol}) }
+		if c.NetworkMode == pod.NetworkHost && slices.ContainsFunc(c.Listens, on) {
+			return c.Service, true
+		}
+	}
+	return "", false
 }
 
-// overlap says whether two host ports cannot both be bound; those left to the kernel always can.
-func overlap(a, b pod.Port) bool {
-	return a.HostPort != 0 && a.HostPort == b.HostPort && a.Protocol == b.Protocol &&
-		(a.HostIP == b.HostIP || a.HostIP == "" || b.HostIP == "")
+// told is who has a host port, and what to do about it, in words.
+func told(t pod.TakenPort) (by, fix string) {
+	by, fix = "address already in use", "publish another host port"
+	if t.Free != 0 {
+		fix += fmt.Sprintf(", %d is free", t.Free)
+	}
+	if t.Owner == "" {
+		return by, fix
+	}
+	stop := "stop it"
+	if t.Stop != "" {
+		stop += fmt.Sprintf(" (%s)", t.Stop)
+	}
+	return by + " by " + t.Owner, stop + ", or " + fix
+}
+
+func takes(t pod.TakenPort, p pod.Port) bool {
+	return p.Collides(pod.Port{HostIP: t.HostIP, HostPort: t.HostPort, Protocol: t.Protocol})
 }
 
 // staying are the living containers that the file does not have and the plan leaves alone: orphans, and those of
@@ -86,7 +138,7 @@ func (ch *choice) staying() []pod.ContainerStatus {
 // remedy is what the user can do about a container that stays.
 func (ch *choice) remedy(c pod.ContainerStatus) string {
 	if ch.orphan(c) {
-		return fmt.Sprintf(": the file has no service %s, --remove-orphans removes it", c.Service)
+		return fmt.Sprintf("the file has no service %s, --remove-orphans removes it", c.Service)
 	}
 	return ""
 }

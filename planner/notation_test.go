@@ -27,7 +27,7 @@ import (
 //	gone web                not there after all
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published
-//	taken 8080 nginx (pid 812)
+//	taken 8080 [free=8081] [stop=docker_stop_web] nginx (pid 812)
 //	made data device=/a     what the volume was made as
 //	secret pw 1             in podman's store, and its version
 //	foreign other-db-1      a container of another project
@@ -193,10 +193,26 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 	case "ports":
 		s.Ports = ports(words[1:], "")
 	case "taken":
-		s.Taken = append(s.Taken, pod.TakenPort{HostPort: uint16(atoi(words[1])), Protocol: pod.TCP, Owner: strings.Join(words[2:], " ")})
+		s.Taken = append(s.Taken, taken(words))
 	default:
 		seeContainer(s, words)
 	}
+}
+
+// taken is PORT [free=PORT] [stop=WORDS_OF_A_COMMAND] [OWNER...].
+func taken(words []string) pod.TakenPort {
+	t := pod.TakenPort{HostPort: uint16(atoi(words[1])), Protocol: pod.TCP}
+	for _, w := range words[2:] {
+		switch key, value, _ := strings.Cut(w, "="); key {
+		case "free":
+			t.Free = uint16(atoi(value))
+		case "stop":
+			t.Stop = strings.ReplaceAll(value, "_", " ")
+		default:
+			t.Owner = strings.TrimSpace(t.Owner + " " + w)
+		}
+	}
+	return t
 }
 
 // seeContainer changes the containers of that name, or adds one.
@@ -300,6 +316,8 @@ func set(c *pod.Container, key, value string) {
 			panic(err)
 		}
 		c.Stop.Grace = &grace
+	case "mode":
+		c.NetworkMode = pod.NetworkMode(value)
 	case "listens":
 		c.Listens = listens(list)
 	case "ports":

@@ -70,7 +70,7 @@ func portsOfOthers(ch *choice, c pod.Container) error {
 	var errs []error
 	for _, p := range c.Ports {
 		for _, name := range slices.Sorted(keys(publish)) {
-			if slices.ContainsFunc(publish[name], func(o pod.Port) bool { return overlap(o, p) }) {
+			if slices.ContainsFunc(publish[name], p.Collides) {
 				errs = append(errs, fmt.Errorf("cannot publish port %d/%s of %s: %s publishes it: publish another host port", p.HostPort, p.Protocol, c.Name, name))
 			}
 		}

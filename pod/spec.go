@@ -6,6 +6,7 @@ package pod
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -128,6 +129,20 @@ func (p Port) String() string {
 		host = "[" + host + "]"
 	}
 	return fmt.Sprintf("%s:%d->%d/%s", host, p.HostPort, p.ContainerPort, p.Protocol)
+}
+
+// Collides says whether two host ports cannot both be bound; those left to the kernel always can. Addresses overlap as
+// the kernel has it: "" is every address, 0.0.0.0 every IPv4 address, :: every IPv6 address.
+func (p Port) Collides(o Port) bool {
+	if p.HostPort == 0 || p.HostPort != o.HostPort || p.Protocol != o.Protocol {
+		return false
+	}
+	x, errX := netip.ParseAddr(p.HostIP)
+	y, errY := netip.ParseAddr(o.HostIP)
+	if errX != nil || errY != nil || x.Unmap() == y.Unmap() {
+		return true
+	}
+	return x.Unmap().Is4() == y.Unmap().Is4() && (x.IsUnspecified() || y.IsUnspecified())
 }
 
 // Listen is a port that a container declares to listen on (EXPOSE, expose, the target of ports).

@@ -70,8 +70,15 @@ type TakenPort struct {
 	HostIP   string
 	HostPort uint16
 	Protocol string
-	// Owner names who listens, "nginx (pid 812)" or `project "shop"`; "" where that cannot be read.
+	// Owner names who listens, "nginx (pid 812)" or `container shop-web-1 of project "shop"`; "" where that cannot be read.
 	Owner string
+	// Stop is a command that ends it; "" for none that is known. Free is a host port nearby that nobody has, 0 for none.
+	Stop string `json:",omitempty"`
+	Free uint16 `json:",omitempty"`
+	// PID and Process are those of who listens, Project the project of ours that it works for; zero where not known.
+	PID     int    `json:",omitempty"`
+	Process string `json:",omitempty"`
+	Project string `json:",omitempty"`
 }
 
 // State is what a container is doing.

@@ -214,12 +214,12 @@ func (n networks) mode(s types.ServiceConfig) {
 		n.at(path, fmt.Sprintf("unknown network mode %q", s.NetworkMode), hint)
 		return
 	}
-	if joins || s.NetworkMode == "none" {
-		for _, p := range s.Ports {
-			n.problem(n.places.At(compose.Path(compose.PortKeys(s.Name, p)...)), "services."+s.Name+".ports",
-				fmt.Sprintf("a service whose network_mode is %s has no port of its own to publish", s.NetworkMode),
-				map[bool]string{true: "publish it at " + of, false: "leave one of them out"}[joins])
+	for _, p := range s.Ports {
+		if !joins {
+			break // load.Unsupported warns, as docker does
 		}
+		n.problem(n.places.At(compose.Path(compose.PortKeys(s.Name, p)...)), "services."+s.Name+".ports",
+			fmt.Sprintf("a service whose network_mode is %s has no port of its own to publish", s.NetworkMode), "publish it at "+of)
 	}
 	for _, l := range s.Links {
 		name, _, _ := strings.Cut(l, ":")

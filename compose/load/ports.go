@@ -32,6 +32,9 @@ func (in *inspector) ports(model *types.Project) {
 				in.problem(at, path, wrong, hint)
 				continue
 			}
+			if mode := model.Services[name].NetworkMode; mode == "host" || mode == "none" {
+				continue // nothing is published: unsupported.go warns
+			}
 			if b.from != b.to {
 				// A range leaves the choice to whoever starts the container; it collides only if it has no free port, which is known then.
 				continue

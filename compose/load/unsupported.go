@@ -176,6 +176,21 @@ func (u *unsupported) service(s types.ServiceConfig) {
 	storage(s, warn)
 	u.image(s, base)
 	u.restarts(s, base)
+	u.discarded(s)
+}
+
+// discarded warns of ports that nothing can be published of, as in docker.
+func (u *unsupported) discarded(s types.ServiceConfig) {
+	why := map[string]string{
+		"host": "it listens on the host's own ports",
+		"none": "it has no network",
+	}[s.NetworkMode]
+	for _, p := range s.Ports {
+		if why != "" {
+			u.found = append(u.found, compose.Problem{At: u.project.AtPort(s.Name, p), Path: "services." + s.Name + ".ports",
+				Message: fmt.Sprintf("the published port is discarded: the service's network_mode is %s, so %s", s.NetworkMode, why)})
+		}
+	}
 }
 
 // ignored warns that the value of a service's key is not carried out.

@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +23,7 @@ import (
 // with everything unless it is for IPv6 alone.
 func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
 	var taken []pod.TakenPort
+	var proposed []pod.Port
 	read := map[string][]hostListener{}
 	for _, p := range ports {
 		if p.HostPort == 0 {
@@ -40,12 +41,35 @@ func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
 			continue
 		}
 		t := pod.TakenPort{HostIP: p.HostIP, HostPort: p.HostPort, Protocol: p.Protocol}
-		if !slices.ContainsFunc(taken, func(o pod.TakenPort) bool { o.Owner = ""; return o == t }) {
-			t.Owner = holder(read[p.Protocol][i].inode)
+		same := func(o pod.TakenPort) bool {
+			return o.HostIP == t.HostIP && o.HostPort == t.HostPort && o.Protocol == t.Protocol
+		}
+		if !slices.ContainsFunc(taken, same) {
+			holder(read[p.Protocol][i].inode).tell(&t)
+			avoid := slices.Concat(ports, proposed)
+			t.Free = freeNear(p, avoid, read[p.Protocol])
+			proposed = append(proposed, pod.Port{HostPort: t.Free, Protocol: p.Protocol})
 			taken = append(taken, t)
 		}
 	}
 	return taken, nil
+}
+
+// freeNear is the next host port that a port could be published on, and that is none of those to avoid; 0 for none. For
+// one of the ports below 1024 it is among those that are customary in their place: 8080 for 80, 8443 for 443.
+func freeNear(p pod.Port, avoid []pod.Port, listeners []hostListener) uint16 {
+	const privileged, customary = 1024, 8000
+	from := int(p.HostPort) + 1
+	if from <= privileged {
+		from += customary - 1
+	}
+	for n := from; n <= math.MaxUint16; n++ {
+		p.HostPort = uint16(n)
+		if !slices.ContainsFunc(avoid, p.Collides) && !slices.ContainsFunc(listeners, func(l hostListener) bool { return l.overlaps(p) }) {
+			return p.HostPort
+		}
+	}
+	return 0
 }
 
 // ownerOf says who has a port that could not be bound; "" where that cannot be read.
@@ -150,60 +174,4 @@ func parseHex(s string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%q is no address of a socket", s)
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
-}
-
-// holder names the process that has a socket, the lowest pid first: "nginx (pid 812)". It looks at every
-// descriptor of every process, so it is for conflicts only.
-func holder(inode string) string {
-	link := "socket:[" + inode + "]"
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return ""
-	}
-	var pids []int
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	for _, pid := range pids {
-		dir := filepath.Join("/proc", strconv.Itoa(pid))
-		// Processes that end meanwhile, or are not ours to look at, are passed over.
-		fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
-		for _, fd := range fds {
-			if to, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name())); to == link {
-				if project, ok := projectOf(dir); ok {
-					return fmt.Sprintf("project %q", project)
-				}
-				return fmt.Sprintf("%s (pid %d)", processName(dir), pid)
-			}
-		}
-	}
-	return ""
-}
-
-// projectOf is the project whose keeper or supervisor a process is: both have the pod's run directory, named after the
-// project, among their arguments.
-func projectOf(dir string) (string, bool) {
-	b, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-	argv := strings.Split(string(b), "\x00")
-	switch {
-	case len(argv) > 2 && argv[0] == "pcompose-keeper":
-		return filepath.Base(argv[1]), true
-	case len(argv) > 2 && argv[0] == "pcompose" && argv[1] == "supervisor":
-		return filepath.Base(argv[2]), true
-	}
-	return "", false
-}
-
-// processName is the name of a process, given its directory in /proc.
-func processName(dir string) string {
-	comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-	name := strings.TrimSpace(string(comm))
-	// That is what /proc/self/exe leaves of a program that started itself again.
-	if exe, err := os.Readlink(filepath.Join(dir, "exe")); name == "exe" && err == nil {
-		return filepath.Base(exe)
-	}
-	return name
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/planner"
@@ -18,7 +20,13 @@ func locate(project *compose.Project, err error) error {
 		return errors.Join(errs...)
 	}
 	var absent *planner.Absent
-	if project == nil || !errors.As(err, &absent) {
+	var taken *planner.PortTaken
+	switch {
+	case project == nil:
+		return err
+	case errors.As(err, &taken):
+		return compose.Problem{At: placeOfPort(project, taken), Message: err.Error()}
+	case !errors.As(err, &absent):
 		return err
 	}
 	p := compose.Problem{At: project.At(placeOf(project, absent)), Message: err.Error()}
@@ -26,6 +34,23 @@ func locate(project *compose.Project, err error) error {
 		p.Hint = compose.DidYouMean(absent.Name, absent.Search.Known)
 	}
 	return p
+}
+
+// placeOfPort is where the file publishes a port. A host port is one of a range, perhaps.
+func placeOfPort(project *compose.Project, taken *planner.PortTaken) compose.Position {
+	for _, p := range project.Model.Services[taken.Service].Ports {
+		low, high, isRange := strings.Cut(p.Published, "-")
+		from, _ := strconv.ParseUint(low, 10, 16) // load has refused what is no number
+		to := from
+		if isRange {
+			to, _ = strconv.ParseUint(high, 10, 16)
+		}
+		n := uint64(taken.Port.HostPort)
+		if p.HostIP == taken.Port.HostIP && p.Protocol == taken.Port.Protocol && p.Target == uint32(taken.Port.ContainerPort) && from <= n && n <= to {
+			return project.AtPort(taken.Service, p)
+		}
+	}
+	return project.At("services." + taken.Service + ".ports")
 }
 
 // placeOf is where the file names what is absent.

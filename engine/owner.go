@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// name says which container has a host port, where a program holds it for one: another project of ours, or docker. What
+// cannot be read stays as it is.
+func (e *Engine) name(ctx context.Context, t *pod.TakenPort) {
+	switch {
+	case t.Project != "":
+		e.nameOurs(ctx, t)
+	case t.Process == "docker-proxy":
+		if c, err := dockerContainer(ctx, *t); err == nil {
+			t.Owner, t.Stop = fmt.Sprintf("docker's container %q", c), "docker stop "+c
+		}
+	}
+}
+
+// nameOurs asks the supervisor of another project which container publishes a port.
+func (e *Engine) nameOurs(ctx context.Context, t *pod.TakenPort) {
+	reply, err := e.Project(t.Project).client().status(ctx)
+	if err != nil {
+		return
+	}
+	port := pod.Port{HostIP: t.HostIP, HostPort: t.HostPort, Protocol: t.Protocol}
+	i := slices.IndexFunc(reply.Ports, port.Collides)
+	remembered, err := e.state.Load(t.Project)
+	if i < 0 || err != nil || remembered == nil {
+		return
+	}
+	if r, ok := remembered.Containers[reply.Ports[i].Container]; ok {
+		t.Owner = fmt.Sprintf("container %q of project %q", r.Container.Name, t.Project)
+		t.Stop = fmt.Sprintf("pcompose -p %s stop %s", t.Project, r.Container.Service)
+	}
+}
+
+// dockerSocket is where the docker daemon of the machine answers (dockerd(8)), and dockerWithin how long it may take:
+// the name is worth no longer wait.
+const (
+	dockerSocket = "/run/docker.sock"
+	dockerWithin = 2 * time.Second
+)
+
+// dockerContainer is the container of docker that publishes a host port, by docker's API: its proxy does not say.
+func dockerContainer(ctx context.Context, t pod.TakenPort) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, dockerWithin)
+	defer cancel()
+	var dialer net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", dockerSocket)
+	}}
+	defer transport.CloseIdleConnections()
+	filter := fmt.Sprintf(`{"publish":["%d/%s"]}`, t.HostPort, t.Protocol)
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/containers/json?filters="+url.QueryEscape(filter), http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	answer, err := transport.RoundTrip(ask)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	var found []struct{ Names []string }
+	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
+		return "", err
+	}
+	if len(found) != 1 || len(found[0].Names) == 0 {
+		return "", fmt.Errorf("docker has %d containers with port %d/%s", len(found), t.HostPort, t.Protocol)
+	}
+	return strings.TrimPrefix(found[0].Names[0], "/"), nil
+}
