@@ -58,7 +58,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 		status.Taken, err = sandbox.Taken(foreign)
 		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return own(t, status.Ports) })
 		for i := range status.Taken {
-			e.name(ctx, &status.Taken[i])
+			nameOwner(ctx, e, &status.Taken[i])
 		}
 	}
 	return status, err

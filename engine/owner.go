@@ -14,12 +14,12 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// name says which container has a host port, where a program holds it for one: another project of ours, or docker. What
+// nameOwner says which container has a host port, where a program holds it for one: another project of ours, or docker. What
 // cannot be read stays as it is.
-func (e *Engine) name(ctx context.Context, t *pod.TakenPort) {
+func nameOwner(ctx context.Context, e *Engine, t *pod.TakenPort) {
 	switch {
 	case t.Project != "":
-		e.nameOurs(ctx, t)
+		nameOurs(ctx, e, t)
 	case t.Process == "docker-proxy":
 		if c, err := dockerContainer(ctx, *t); err == nil {
 			t.Owner, t.Stop = fmt.Sprintf("docker's container %q", c), "docker stop "+c
@@ -28,7 +28,7 @@ func (e *Engine) name(ctx context.Context, t *pod.TakenPort) {
 }
 
 // nameOurs asks the supervisor of another project which container publishes a port.
-func (e *Engine) nameOurs(ctx context.Context, t *pod.TakenPort) {
+func nameOurs(ctx context.Context, e *Engine, t *pod.TakenPort) {
 	reply, err := e.Project(t.Project).client().status(ctx)
 	if err != nil {
 		return
