@@ -89,6 +89,11 @@ func (w *walk) include(doc *document, n *yaml.Node, keys, includedBy []string) {
 		if !ok {
 			return
 		}
+		if len(includedBy) > maxDepth { // a server could make up files without end
+			reference.Message = fmt.Sprintf("files include each other deeper than %d levels", maxDepth)
+			w.problems = append(w.problems, reference)
+			return
+		}
 		if slices.Contains(includedBy, file) {
 			reference.Message = "files include each other: " + w.chain(append(includedBy[slices.Index(includedBy, file):], file))
 			w.problems = append(w.problems, reference)

@@ -69,9 +69,13 @@ type resource struct{ *remotes }
 
 func (r resource) Accept(reference string) bool { return r.accepts(reference) }
 
-func (r resource) Load(ctx context.Context, reference string) (string, error) {
-	copied, err := r.fetch(ctx, reference, false)
-	return copied.file, err
+// Load fetches nothing that our own walk over the files, which knows where to stop, has not.
+func (r resource) Load(_ context.Context, reference string) (string, error) {
+	copied, ok := r.copies[reference]
+	if !ok {
+		return "", fmt.Errorf("%s was not fetched", compose.Redact(reference))
+	}
+	return copied.file, copied.err
 }
 
 // Dir is asked for references, and for paths that Load gave.

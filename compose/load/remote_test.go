@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -219,5 +220,24 @@ func TestRemoteInterrupted(t *testing.T) {
 		if err == nil || err.Error() != "by a signal" {
 			t.Errorf("%s: got %v", file, err)
 		}
+	}
+}
+
+// endless has files that include one more each.
+type endless struct{ dir string }
+
+func (endless) Accepts(reference string) bool { return strings.HasPrefix(reference, "far://") }
+
+func (e endless) Fetch(_ context.Context, reference string) (file, root string, err error) {
+	root = filepath.Join(e.dir, strconv.Itoa(len(reference)))
+	file = filepath.Join(root, "compose.yaml")
+	return file, root, errors.Join(os.MkdirAll(root, 0o755), os.WriteFile(file, []byte("include: ["+reference+"x]\n"), 0o600))
+}
+
+func TestRemoteWithoutEnd(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Load(t.Context(), Options{Files: []string{"far://x"}, Cwd: dir, Remotes: []Remote{endless{dir}}})
+	if err == nil || !strings.Contains(err.Error(), "deeper than") {
+		t.Fatalf("got %v", err)
 	}
 }
