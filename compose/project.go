@@ -20,6 +20,8 @@ type Project struct {
 	Model *types.Project
 	// Warnings are for the user to see; nothing in them stops the project.
 	Warnings []Problem
+	// Ignored are parts of values that the model has no place for, and that no container gets; load.Unsupported tells of them.
+	Ignored []Problem
 	// Digests of the content of secrets and configs, by SecretKey and ConfigKey.
 	Digests map[string]string
 	// Remotes are the files that were fetched from elsewhere, in the order they were met.

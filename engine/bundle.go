@@ -213,6 +213,9 @@ func (b *bundle) files() ([]ocispec.FileMount, error) {
 		{"/etc/hostname", []byte(hostname + "\n")},
 	}
 	var mounts []ocispec.FileMount
+	if c.NoHosts {
+		ours = ours[1:]
+	}
 	for _, f := range ours {
 		path := filepath.Join(b.dir, filepath.Base(f.target))
 		if err := os.WriteFile(path, f.content, 0o644); err != nil {

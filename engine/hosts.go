@@ -75,9 +75,9 @@ func linkSysctls(c pod.Container, cell pod.Cell) map[string]string {
 	return all
 }
 
-// namesHost says whether a container knows the host by a name.
+// namesHost says whether a container's hosts file has a name for the host.
 func namesHost(c pod.Container) bool {
-	return slices.ContainsFunc(c.ExtraHosts, func(h pod.Host) bool { return h.IP == pod.HostGateway })
+	return !c.NoHosts && slices.ContainsFunc(c.ExtraHosts, func(h pod.Host) bool { return h.IP == pod.HostGateway })
 }
 
 // writeHosts writes /etc/hosts again, in place, for a container that names the host: its address is known once

@@ -53,6 +53,8 @@ func words(field string) string {
 		return "shm_size"
 	case "ExtraHosts":
 		return "extra_hosts"
+	case "NoHosts":
+		return "x-podman.no_hosts"
 	case "PreStart":
 		return "pre_start"
 	case "PostStart":

@@ -24,13 +24,14 @@ const module = "github.com/pcompose/pcompose/"
 // Its laws: nothing but compose, planner/desired and the command line knows what a user wrote; pod never imports
 // engine, planner imports only pod, nothing imports cmd; an interface lives with its user.
 var layout = map[string][]string{
-	"compose":       {},
-	"compose/graph": {},
-	"compose/load":  {"compose", "compose/graph", "pod"},
+	"compose":         {},
+	"compose/graph":   {},
+	"compose/load":    {"compose", "compose/graph", "compose/support", "pod"},
+	"compose/support": {},
 
 	"planner":         {"planner/cells", "pod"},
 	"planner/cells":   {"pod"},
-	"planner/desired": {"compose", "compose/graph", "pod"},
+	"planner/desired": {"compose", "compose/graph", "compose/support", "pod"},
 
 	"pod":                     {},
 	"pod/control":             {"pod", "pod/lifecycle"},
@@ -64,14 +65,14 @@ var layout = map[string][]string{
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "pod/supervisor"},
 	"cmd/pcompose/cli": {
-		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "engine", "engine/artifact", "engine/checkout", "engine/execute", "engine/image",
+		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/execute", "engine/image",
 		"engine/usage", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},
 }
 
 // pure packages reach for nothing: no machine, no clock, no chance.
-var pure = []string{"compose", "compose/graph", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/ocispec"}
+var pure = []string{"compose", "compose/graph", "compose/support", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/ocispec"}
 
 // impure are the packages that reach; those below them do too, but for net/netip, which only reckons.
 var impure = []string{"os", "net", "syscall", "log", "math/rand", "crypto/rand", "golang.org/x/sys"}

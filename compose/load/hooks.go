@@ -14,7 +14,8 @@ func hookService(service string, index int, h types.PreStartHook) types.ServiceC
 	return types.ServiceConfig{Name: fmt.Sprintf("%s.pre_start[%d]", service, index), ContainerSpec: h.ContainerSpec}
 }
 
-// inspectHooks checks the pre_start hooks of a service as it is checked itself.
+// inspectHooks checks the pre_start hooks of a service as it is checked itself. What a hook has from its service stands nowhere in
+// it, and has been said of the service.
 func inspectHooks(in *inspector, model *types.Project, s types.ServiceConfig) {
 	for i, h := range s.PreStart {
 		hook, before := hookService(s.Name, i, h), len(in.problems)
@@ -24,25 +25,21 @@ func inspectHooks(in *inspector, model *types.Project, s types.ServiceConfig) {
 		if !in.skip.Paths && !in.skip.Environment {
 			in.files(hook)
 		}
-		own := ownOf(in.places, hook, in.problems[before:])
+		at := in.places.At("services." + hook.Name)
+		own := slices.DeleteFunc(slices.Clone(in.problems[before:]), func(p compose.Problem) bool { return p.At == at })
 		in.problems = append(in.problems[:before], own...)
 	}
 }
 
-// hooks warns of values in pre_start hooks as it does in services.
-func (u *unsupported) hooks(s types.ServiceConfig) {
+// hooks tells of values in pre_start hooks as of those in services.
+func (u *surveyor) hooks(s types.ServiceConfig) {
 	for i, h := range s.PreStart {
 		hook, before := hookService(s.Name, i, h), len(u.found)
 		u.service(hook)
-		own := ownOf(&u.project.Places, hook, u.found[before:])
+		at := u.project.At("services." + hook.Name)
+		own := slices.DeleteFunc(slices.Clone(u.found[before:]), func(f Finding) bool { return f.At == at })
 		u.found = append(u.found[:before], own...)
 	}
-}
-
-// ownOf is what is said of a hook's own keys: what it has from its service, which stands nowhere in it, is said there.
-func ownOf(places *compose.Places, hook types.ServiceConfig, problems []compose.Problem) []compose.Problem {
-	at := places.At("services." + hook.Name)
-	return slices.DeleteFunc(slices.Clone(problems), func(p compose.Problem) bool { return p.At == at })
 }
 
 // specsOf are the containers that a service stands for: its own and those of its pre_start hooks.

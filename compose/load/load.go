@@ -84,7 +84,7 @@ func Load(ctx context.Context, opts Options) (*compose.Project, error) {
 		return nil, err
 	}
 	model.ComposeFiles = l.files
-	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd),
+	return &compose.Project{Name: l.name, Dir: l.dir, Files: l.files, Model: model, Warnings: l.warnings.Sorted(opts.Cwd), Ignored: l.ignored.Sorted(opts.Cwd),
 		Digests: l.digests, Remotes: l.remotes.used, Places: l.places.Relative(opts.Cwd)}, nil
 }
 

@@ -8,6 +8,8 @@ type report struct {
 	cwd      string
 	problems compose.Problems
 	warnings compose.Problems
+	// ignored are parts of values that go no further.
+	ignored compose.Problems
 }
 
 // problem records an error of the user's.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/compose/graph"
+	"github.com/pcompose/pcompose/compose/support"
 	"github.com/pcompose/pcompose/pod"
 )
 
@@ -74,7 +75,7 @@ func listOf(n *yaml.Node) []*yaml.Node {
 	return n.Content
 }
 
-// volumeOptions warns of options of the short form that compose-go, and so docker compose, drops without a word.
+// volumeOptions notes options of the short form that compose-go, and so docker compose, drops without a word.
 func (c checker) volumeOptions(service *yaml.Node, keys []string) {
 	for i, n := range listOf(child(service, "volumes")) {
 		if n = deref(n); n.Kind != yaml.ScalarNode {
@@ -85,17 +86,15 @@ func (c checker) volumeOptions(service *yaml.Node, keys []string) {
 			continue
 		}
 		for _, option := range strings.Split(parts[2], ",") {
-			switch option {
-			case "ro", "rw", "nocopy", "z", "Z", "private", "rprivate", "shared", "rshared", "slave", "rslave", "cached", "delegated", "consistent", "":
+			if slices.Contains([]string{"ro", "rw", "nocopy", "z", "Z", "private", "rprivate", "shared", "rshared", "slave", "rslave", "cached", "delegated", "consistent", ""}, option) {
 				continue
-			case "U":
-				option = `"U" is podman's and is ignored: give the source to the container's user with chown`
-			case "O":
-				option = `"O" is podman's and is ignored: what the container writes goes to the source; ":ro" keeps it as it is`
-			default:
-				option = fmt.Sprintf("%q is not known and is ignored", option)
 			}
-			c.warn(position(c.doc, n), compose.Path(step(step(keys, "volumes"), item(i))...), "the volume option "+option, "")
+			limit, table := "option", support.New()
+			if option == "U" || option == "O" { // podman's
+				limit = option
+			}
+			c.ignored = append(c.ignored, compose.Problem{At: position(c.doc, n), Path: compose.Path(step(step(keys, "volumes"), item(i))...),
+				Message: table.Limit("services.*.volumes", limit).Say(option)})
 		}
 	}
 }

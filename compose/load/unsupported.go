@@ -1,7 +1,7 @@
 package load
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -9,273 +9,239 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/pcompose/pcompose/compose"
+	"github.com/pcompose/pcompose/compose/support"
 )
 
-// supported are the keys that are carried out. It lists what is done rather than what is not, so that a key that the
-// specification gains is warned of until it is. "*" is any key or item, a trailing "**" everything below.
-func supported() map[string]bool {
-	keys := map[string]bool{}
-	add := func(prefix, list string) {
-		for _, k := range strings.Fields(list) {
-			keys[prefix+k] = true
-		}
-	}
-	add("", "name version include.** services services.* networks networks.* networks.*.name networks.*.external.** volumes volumes.* secrets secrets.* configs configs.* models.**")
-	add("networks.*.", "driver driver_opts.** internal attachable labels.** enable_ipv4 enable_ipv6 ipam ipam.driver ipam.options.** ipam.config ipam.config.* ipam.config.*.subnet ipam.config.*.ip_range ipam.config.*.gateway ipam.config.*.aux_addresses.**")
-	add("volumes.*.", "name external.** labels.** driver driver_opts.**")
-	add("secrets.*.", "name file environment labels.** external.**")
-	add("configs.*.", "name file environment content labels.** external.**")
-	const s = "services.*."
-	add(s, `image command.** entrypoint.** environment.** env_file.** profiles.** extends.** ports ports.* expose.** volumes volumes.*
-		depends_on.** healthcheck.** restart user group_add.** working_dir hostname domainname container_name labels.** label_file.**
-		annotations.** stop_signal stop_grace_period tty stdin_open init read_only cap_add.** cap_drop.** privileged security_opt.**
-		ulimits.** sysctls.** shm_size tmpfs.** devices.** mem_limit mem_reservation memswap_limit cpus cpu_shares cpu_quota cpu_period
-		cpuset pids_limit oom_score_adj scale deploy secrets.** configs.** extra_hosts.** dns.** dns_search.** dns_opt.** logging
-		logging.driver logging.options logging.options.* pull_policy platform build.** networks networks.* links.** models.** attach volumes_from.**
-		post_start.** pre_stop.** pre_start pre_start.* provider.**`)
-	add(s, `blkio_config.** cgroup cgroup_parent cpu_rt_period cpu_rt_runtime mem_swappiness oom_kill_disable device_cgroup_rules.**
-		storage_opt.** pid ipc uts gpus.** runtime userns_mode isolation network_mode mac_address`)
-	add(s+"networks.*.", "aliases.** ipv4_address ipv6_address link_local_ips.** mac_address interface_name priority gw_priority driver_opts.**")
-	// models are refused by planner/desired.
-	add(s+"ports.*.", "name mode host_ip target published protocol app_protocol")
-	add(s+"volumes.*.", "type source target read_only consistency bind volume tmpfs image image.subpath")
-	add(s+"volumes.*.bind.", "propagation create_host_path recursive selinux")
-	add(s+"volumes.*.volume.", "nocopy subpath")
-	add(s+"volumes.*.tmpfs.", "size mode")
-	add(s+"deploy.", `mode replicas resources.reservations.devices.** restart_policy restart_policy.** resources resources.limits resources.limits.cpus
-		resources.limits.memory resources.limits.pids resources.reservations resources.reservations.memory`)
-	return keys
+// Finding is an attribute as it was written, with what becomes of it.
+type Finding struct {
+	At   compose.Position
+	Path string
+	// State is of the attribute, or where its value goes otherwise than others, of that.
+	State support.State
+	// Why it is not simply done; "" where it is.
+	Why string
+	// warned says that commands warn of it.
+	warned bool
 }
 
-// Unsupported has one warning for each key, and place of it, that a project has and pcompose does not carry out yet, in the
-// order of the files. Keys beginning with x- are the user's own. Services that are not enabled are left out.
+// Check is each attribute that a project's files have, in the order of the files, those of services that are not enabled too.
+// What an anchor stands for in several places is there once. Keys beginning with x- are the user's own, but for podman-compose's
+// and ours. refused are the problems that planner/desired has with the project.
+func Check(project *compose.Project, refused []compose.Problem) []Finding {
+	services := maps.Clone(project.Model.Services)
+	maps.Copy(services, project.Model.DisabledServices)
+	found := survey(project, services)
+	for _, p := range refused {
+		found = slices.DeleteFunc(found, func(f Finding) bool { return f.Path == p.Path })
+		why := compose.Problem{Message: p.Message, Hint: p.Hint}.Error()
+		found = append(found, Finding{At: p.At, Path: p.Path, State: support.Refused, Why: why})
+	}
+	slices.SortFunc(found, func(a, b Finding) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Why, b.Why))
+	})
+	return slices.CompactFunc(found, func(a, b Finding) bool { return a.At == b.At && a.Why == b.Why && (a.At.Line > 0 || a.Path == b.Path) })
+}
+
+// Unsupported has one warning for each key, and place of it, that a project has and pcompose does not carry out, in the order
+// of the files. Services that are not enabled are left out.
 func Unsupported(project *compose.Project) []compose.Problem {
-	u := unsupported{project: project, table: supported(), elsewhere: elsewhere()}
-	u.keys()
-	for _, name := range slices.Sorted(maps.Keys(project.Model.Services)) {
-		u.service(project.Model.Services[name])
-		u.hooks(project.Model.Services[name])
+	var all compose.Problems
+	for _, f := range survey(project, project.Model.Services) {
+		if f.warned {
+			all = append(all, compose.Problem{At: f.At, Path: f.Path, Message: f.Why})
+		}
+	}
+	return all.Sorted("")
+}
+
+// surveyor collects what becomes of what a project's files have.
+type surveyor struct {
+	project *compose.Project
+	table   *support.Table
+	found   []Finding
+}
+
+// survey looks at services and at all that is no service.
+func survey(project *compose.Project, services types.Services) []Finding {
+	u := &surveyor{project: project, table: support.New()}
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		u.service(services[name])
+		u.hooks(services[name])
+		u.attachments(services[name])
 	}
 	u.networks()
-	return u.found.Sorted("")
-}
-
-// unsupported collects the warnings of a project.
-type unsupported struct {
-	project *compose.Project
-	table   map[string]bool
-	// elsewhere has words for keys that the table lacks on purpose.
-	elsewhere map[string]string
-	found     compose.Problems
-}
-
-func (u *unsupported) add(path, message string) {
-	at := u.project.At(path)
-	for _, list := range []string{".volumes.", ".security_opt.", ".links.", ".tmpfs.", ".devices."} {
-		path = strings.TrimSuffix(before(path, list), ".")
+	for _, p := range project.Ignored {
+		if slices.ContainsFunc(slices.Collect(maps.Keys(services)), func(name string) bool { return strings.HasPrefix(p.Path, "services."+name+".") }) {
+			u.found = append(u.found, Finding{At: p.At, Path: p.Path, State: support.NotDone, Why: p.Message, warned: true})
+		}
 	}
-	u.found = append(u.found, compose.Problem{At: at, Path: path, Message: message})
+	u.attributes(services)
+	return u.found
 }
 
-// before is s up to and with a key of a list, whose items are named by their text only to find their place.
-func before(s, list string) string {
-	if i := strings.Index(s, list); i >= 0 {
-		return s[:i+len(list)]
+// attributes finds what becomes of each key; of one with a value that goes otherwise, that has been said.
+func (u *surveyor) attributes(services types.Services) {
+	limited, last := map[string]bool{}, "\x00"
+	for _, f := range u.found {
+		path := f.Path
+		if strings.HasSuffix(path, "]") { // an item's is its list's
+			path = path[:strings.LastIndex(path, "[")]
+		}
+		limited[path] = true
 	}
-	return s
-}
-
-// keys warns of keys that the table lacks; what is below one is not mentioned again.
-func (u *unsupported) keys() {
-	last := "\x00"
 	for _, place := range u.project.Places.All() {
 		keys, path := place.Keys, compose.Path(place.Keys...)
-		if strings.HasPrefix(path, last+".") || strings.HasPrefix(path, last+"[") || path == last {
+		if strings.HasPrefix(path, last+".") || strings.HasPrefix(path, last+"[") || limited[path] || u.own(keys) {
 			continue
 		}
-		if keys[0] == "services" && len(keys) > 1 {
-			if _, enabled := u.project.Model.Services[keys[1]]; !enabled {
-				continue
-			}
-		}
-		if strings.HasPrefix(keys[len(keys)-1], "x-podman") { // podman-compose's: they were written to have an effect
-			last = path
-			u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: u.notYet(keys)})
+		if _, looked := services[keys[min(1, len(keys)-1)]]; keys[0] == "services" && len(keys) > 1 && !looked {
 			continue
 		}
-		if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "x-") }) || u.knows(keys) {
-			continue
+		a, known := u.table.Find(keys...)
+		if !known {
+			a, last = &support.Attribute{Path: keys[len(keys)-1], State: support.NotDone}, path
 		}
-		last = path
-		u.found = append(u.found, compose.Problem{At: place.At, Path: path, Message: u.notYet(keys)})
+		if a != nil {
+			u.found = append(u.found, Finding{At: place.At, Path: path, State: a.State, Why: a.Say(), warned: a.State == support.NotDone})
+		}
 	}
 }
 
-// notYet says what becomes of a key that the table lacks.
-func (u *unsupported) notYet(keys []string) string {
-	key := keys[len(keys)-1]
-	if len(keys) >= 3 && keys[0] == "services" && keys[2] == "external_links" {
-		return "external_links are ignored: a container of another project is in another pod; reach it by a port it publishes on the host"
-	}
-	if why := u.elsewhere[pattern(keys)]; why != "" {
-		return fmt.Sprintf("%q is ignored: %s", key, why)
-	}
-	return fmt.Sprintf("%q is not supported yet and is ignored", key)
-}
-
-// pattern is a path with "*" for names that the user has chosen.
-func pattern(keys []string) string {
-	pattern := ""
+// own says whether keys are the user's own, or below such. Those of podman-compose were written to have an effect.
+func (u *surveyor) own(keys []string) bool {
 	for i, k := range keys {
-		if named(keys, i) {
-			k = "*"
+		if !strings.HasPrefix(k, "x-") || strings.HasPrefix(k, "x-podman") || strings.HasPrefix(k, "x-pcompose") {
+			continue
 		}
-		if i > 0 {
-			pattern += "."
-		}
-		pattern += k
-	}
-	return pattern
-}
-
-// named says whether the user has chosen the i-th key.
-func named(keys []string, i int) bool {
-	return i == 1 || strings.HasPrefix(keys[i], "[") || i == 3 && keys[2] == "networks" || i == 4 && keys[2] == "logging"
-}
-
-// knows says whether the table has a path. User-chosen names stand as "*" in it.
-func (u *unsupported) knows(keys []string) bool {
-	if len(keys) > 4 && keys[0] == "services" && keys[2] == "pre_start" { // has the keys of a service
-		return keys[4] == "per_replica" || u.knows(slices.Concat(keys[:2], keys[4:]))
-	}
-	pattern := ""
-	for i, k := range keys {
-		if named(keys, i) {
-			k = "*"
-		}
-		if i > 0 {
-			pattern += "."
-		}
-		pattern += k
-		if u.table[pattern+".**"] {
+		if _, known := u.table.Find(keys[:i+1]...); !known {
 			return true
 		}
 	}
-	return u.table[pattern]
+	return false
 }
 
-// service warns of values that are not carried out, of keys that otherwise are.
-func (u *unsupported) service(s types.ServiceConfig) {
+// value is one that goes otherwise than its attribute does: a row's key below a base, with items for each "*" in it. One item
+// more is that of a list.
+type value struct {
+	base, key string
+	items     []string
+}
+
+// limit tells of a value by the row's limit of that name.
+func (u *surveyor) limit(v value, name string, words ...any) {
+	row := "services.*."
+	if strings.HasPrefix(v.base, "networks.") {
+		row = "networks.*."
+	}
+	path, items := v.base+v.key, v.items
+	for strings.Contains(path, "*") {
+		path, items = strings.Replace(path, "*", items[0], 1), items[1:]
+	}
+	at := path
+	if len(items) > 0 {
+		at += "." + items[0]
+	}
+	l := u.table.Limit(row+v.key, name)
+	u.found = append(u.found, Finding{At: u.project.At(at), Path: path, State: l.State, Why: l.Say(words...), warned: !l.Quiet})
+}
+
+// service tells of values of a service, and of a pre_start hook, which has the same keys.
+func (u *surveyor) service(s types.ServiceConfig) {
 	base := "services." + s.Name + "."
-	warn := func(key, format string, args ...any) {
-		u.add(base+key, fmt.Sprintf(format, args...)+" is not supported yet and is ignored")
-	}
-	u.kernel(s, base)
-	u.kinds(s, base)
-	u.logging(s.Logging, base, warn)
-	storage(s, warn)
-	u.image(s, base)
-	u.restarts(s, base)
-	u.discarded(s)
-}
-
-// discarded warns of ports that nothing can be published of, as in docker.
-func (u *unsupported) discarded(s types.ServiceConfig) {
-	why := map[string]string{
-		"host": "it listens on the host's own ports",
-		"none": "it has no network",
-	}[s.NetworkMode]
-	for _, p := range s.Ports {
-		if why != "" {
-			u.found = append(u.found, compose.Problem{At: u.project.AtPort(s.Name, p), Path: "services." + s.Name + ".ports",
-				Message: fmt.Sprintf("the published port is discarded: the service's network_mode is %s, so %s", s.NetworkMode, why)})
-		}
-	}
-}
-
-// ignored warns that the value of a service's key is not carried out.
-type ignored func(key, format string, args ...any)
-
-// kernel warns of sysctls and security options.
-func (u *unsupported) kernel(s types.ServiceConfig, base string) {
 	for _, o := range s.SecurityOpt {
 		if name, _, _ := strings.Cut(strings.ReplaceAll(o, "=", ":"), ":"); name == "credentialspec" {
-			u.add(base+"security_opt."+o, fmt.Sprintf("the security option %q is ignored: only containers of Windows have it", name))
+			u.limit(value{base, "security_opt", []string{o}}, "windows", name)
 		}
 	}
+	if s.Isolation != "" && s.Isolation != "default" {
+		u.limit(value{base, "isolation", nil}, "windows")
+	}
+	if s.UserNSMode != "" && s.UserNSMode != "host" {
+		u.limit(value{base, "userns_mode", nil}, "mode", s.UserNSMode)
+	}
+	if s.Deploy != nil && !slices.Contains([]string{"", "replicated", "global"}, s.Deploy.Mode) {
+		u.limit(value{base, "deploy.mode", nil}, "job", s.Deploy.Mode)
+	}
+	if s.Build != nil {
+		u.limit(value{base, "build", nil}, "image", cmp.Or(s.Image, u.project.Name+"-"+s.Name))
+	}
+	if s.NetworkMode == "bridge" || s.NetworkMode == "default" {
+		u.limit(value{base, "network_mode", nil}, "bridge")
+	}
+	for _, v := range s.Volumes {
+		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs, types.VolumeTypeImage}, v.Type) {
+			u.limit(value{base, "volumes", []string{v.Target}}, "type", v.Type)
+		}
+	}
+	if s.NetworkMode == "host" || s.NetworkMode == "none" {
+		for _, p := range s.Ports {
+			keys := compose.PortKeys(s.Name, p)
+			u.limit(value{base, "ports", keys[len(keys)-1:]}, s.NetworkMode)
+		}
+	}
+	u.logging(s.Logging, base)
+	u.restart(s, base)
 }
 
-func (u *unsupported) logging(l *types.LoggingConfig, base string, warn ignored) {
+func (u *surveyor) logging(l *types.LoggingConfig, base string) {
 	if l == nil {
 		return
 	}
 	if !slices.Contains([]string{"", "json-file", "k8s-file", "local", "none"}, l.Driver) {
-		u.add(base+"logging.driver", fmt.Sprintf("the logging driver %q is not supported yet, output goes to rotated files", l.Driver))
+		u.limit(value{base, "logging.driver", nil}, "driver", l.Driver)
 	}
-	for _, o := range slices.Sorted(maps.Keys(l.Options)) {
-		if o != "max-size" && o != "max-file" {
-			warn("logging.options."+o, "the logging option %q", o)
+	u.options(value{base, "logging.options.*", nil}, l.Options, "max-size", "max-file")
+}
+
+// restart tells of one that has no effect, as in docker compose, or less than a daemon gives it.
+func (u *surveyor) restart(s types.ServiceConfig, base string) {
+	switch {
+	case s.Restart == "":
+	case s.Deploy != nil && s.Deploy.RestartPolicy != nil:
+		u.limit(value{base, "restart", nil}, "policy")
+	case s.Restart == types.RestartPolicyAlways || s.Restart == types.RestartPolicyUnlessStopped:
+		u.limit(value{base, "restart", nil}, "boot")
+	}
+}
+
+// attachments tells of a service's places on networks.
+func (u *surveyor) attachments(s types.ServiceConfig) {
+	base := "services." + s.Name + "."
+	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
+		a := s.Networks[key]
+		if a == nil {
+			continue
 		}
-	}
-}
-
-// image warns of where the image comes from.
-func (u *unsupported) image(s types.ServiceConfig, base string) {
-	if s.Build != nil {
-		image := s.Image
-		if image == "" {
-			image = u.project.Name + "-" + s.Name
+		if a.UseServiceNameAlias != nil && !*a.UseServiceNameAlias {
+			u.limit(value{base, "networks.*.use_service_name_alias", []string{key}}, "false")
 		}
-		u.add(base+"build", fmt.Sprintf("images are not built yet; the image %q must exist", image))
+		u.options(value{base, "networks.*.driver_opts.*", []string{key}}, a.DriverOpts, "com.docker.network.endpoint.sysctls")
 	}
 }
 
-// restarts warns of a restart that has no effect, as in docker compose.
-func (u *unsupported) restarts(s types.ServiceConfig, base string) {
-	if s.Restart != "" && s.Deploy != nil && s.Deploy.RestartPolicy != nil {
-		u.add(base+"restart", "restart is ignored, since deploy.restart_policy says it already")
-	}
-}
-
-// storage warns of mounts.
-func storage(s types.ServiceConfig, warn ignored) {
-	for _, v := range s.Volumes {
-		if !slices.Contains([]string{types.VolumeTypeBind, types.VolumeTypeVolume, types.VolumeTypeTmpfs, types.VolumeTypeImage}, v.Type) {
-			warn("volumes."+v.Target, "a volume of type %q", v.Type)
-		}
-	}
-}
-
-// networks warns of what of a network a pod does not have.
-func (u *unsupported) networks() {
+// networks tells of what of a network a pod does not have.
+func (u *surveyor) networks() {
 	for _, key := range slices.Sorted(maps.Keys(u.project.Model.Networks)) {
 		n, base := u.project.Model.Networks[key], "networks."+key+"."
 		if bool(n.External) && u.project.Places.Has("networks."+key) {
-			u.add(base+"external", "networks of several projects are not joined yet: only the services of this project are on it")
+			u.limit(value{base, "external", nil}, "external")
 		}
 		if !slices.Contains([]string{"", "bridge", "default"}, n.Driver) {
-			u.add(base+"driver", fmt.Sprintf("the network driver %q is not supported, a bridge is used", n.Driver))
+			u.limit(value{base, "driver", nil}, "driver", n.Driver)
 		}
 		if !slices.Contains([]string{"", "default"}, n.Ipam.Driver) {
-			u.add(base+"ipam.driver", fmt.Sprintf("the address driver %q is not supported, pcompose chooses addresses", n.Ipam.Driver))
+			u.limit(value{base, "ipam.driver", nil}, "driver", n.Ipam.Driver)
 		}
-		u.options(base+"driver_opts.", n.DriverOpts, "mtu", "com.docker.network.driver.mtu")
-		u.options(base+"ipam.options.", n.Ipam.Options)
-	}
-	for _, name := range slices.Sorted(maps.Keys(u.project.Model.Services)) {
-		for _, key := range slices.Sorted(maps.Keys(u.project.Model.Services[name].Networks)) {
-			if a := u.project.Model.Services[name].Networks[key]; a != nil {
-				u.options("services."+name+".networks."+key+".driver_opts.", a.DriverOpts, "com.docker.network.endpoint.sysctls")
-			}
-		}
+		u.options(value{base, "driver_opts.*", nil}, n.DriverOpts, "mtu", "com.docker.network.driver.mtu")
+		u.options(value{base, "ipam.options.*", nil}, n.Ipam.Options)
 	}
 }
 
-// options warns of a driver's options, but those that are known.
-func (u *unsupported) options(base string, options map[string]string, known ...string) {
+// options tells of a driver's options, but those that are known.
+func (u *surveyor) options(v value, options map[string]string, known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if !slices.Contains(known, name) {
-			u.add(base+name, fmt.Sprintf("the option %q is not supported yet and is ignored", name))
+			u.limit(value{v.base, v.key, append(slices.Clip(v.items), name)}, "option", name)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/compose/graph"
+	"github.com/pcompose/pcompose/compose/support"
 	"github.com/pcompose/pcompose/pod"
 )
 
@@ -122,13 +123,17 @@ func (t *translation) choose() {
 // models refuses models: they are served by a program of docker's, and a service that waits for one would never work.
 func (t *translation) models() {
 	const hint = "run the model as a service of its own, say with an image of ollama or llama.cpp"
+	if len(t.project.Model.Models) == 0 {
+		return
+	}
+	row, _ := support.New().Find("models")
 	for _, name := range t.wanted {
 		if s := t.project.Model.Services[name]; len(s.Models) > 0 {
-			t.problem(s, "models", hint, "a model needs docker's model runner, which pcompose has not got")
+			t.problem(s, "models", hint, "%s", row.Why)
 		}
 	}
-	if len(t.problems) == 0 && len(t.project.Model.Models) > 0 {
-		p := t.project.Problem("models", "models need docker's model runner, which pcompose has not got")
+	if len(t.problems) == 0 {
+		p := t.project.Problem("models", "%s", row.Why)
 		p.Hint = hint
 		t.problems = append(t.problems, p)
 	}
@@ -181,6 +186,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 	}
 	c.NetworkMode, c.Networks = wiring{t}.attached(s)
 	c.Sharing = wiring{t}.sharing(s)
+	wiring{t}.podman(s, &c)
 	c.Pull, c.PullAfter = pull(s)
 	if c.Image == "" {
 		c.Image = t.project.Name + t.opts.separator() + s.Name

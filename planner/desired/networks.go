@@ -2,7 +2,9 @@ package desired
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,6 +143,42 @@ func (t wiring) sharing(s types.ServiceConfig) pod.Sharing {
 		}
 	}
 	return ""
+}
+
+// podman is what podman-compose's extensions say of a service's names: no_hosts of itself, dns of its networks where it has no
+// servers of its own.
+func (t wiring) podman(s types.ServiceConfig, c *pod.Container) {
+	if no, ok := s.Extensions["x-podman.no_hosts"]; ok {
+		var isBool bool
+		if c.NoHosts, isBool = no.(bool); !isBool {
+			t.extension("services."+s.Name+".x-podman.no_hosts", "no_hosts is true or false", "")
+		}
+	}
+	own := len(s.DNS) > 0
+	for _, a := range c.Networks {
+		for _, server := range listOrOne(t.project.Model.Networks[a.Network].Extensions["x-podman.dns"]) {
+			if _, err := netip.ParseAddr(server); err != nil {
+				t.extension("networks."+a.Network+".x-podman.dns", fmt.Sprintf("%q is no address", server), "")
+			} else if !own && !slices.Contains(c.DNS.Servers, server) {
+				c.DNS.Servers = append(slices.Clip(c.DNS.Servers), server)
+			}
+		}
+	}
+}
+
+// listOrOne is a list as strings, or the one value that stands for it.
+func listOrOne(v any) []string {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		var all []string
+		for _, item := range v {
+			all = append(all, fmt.Sprint(item))
+		}
+		return all
+	}
+	return []string{fmt.Sprint(v)}
 }
 
 // extension is a problem of our own section of the file.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/compose"
+	"github.com/pcompose/pcompose/compose/load"
 	"github.com/pcompose/pcompose/engine"
 )
 
@@ -86,6 +87,7 @@ func Run(ctx context.Context, argv []string, streams Streams, environ []string, 
 		env.vars[key] = value
 	}
 	env.ui = env.newUI()
+	load.RegisterFormats()
 	dir, err := os.Getwd()
 	if err == nil {
 		env.dir = dir
