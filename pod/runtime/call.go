@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
+	"syscall"
 )
 
 // streams are stdin, stdout and stderr of a runtime program; nil is /dev/null.
@@ -62,12 +64,17 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 	return cmd
 }
 
-// run waits for the program and words its failure from its log.
+// run waits for the program and words its failure from its log. The program ends with its caller: one that a dead
+// supervisor left behind would make or delete a container under the hands of the next.
 func (c *call) run(ctx context.Context, s streams, args ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	cmd := c.command(s, args)
+	// Parent means the thread that forked (PR_SET_PDEATHSIG(2const)): it must not end before the program does.
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -310,9 +310,15 @@ func TestPodSettings(t *testing.T) {
 	}
 }
 
-// machineState is everything a sandbox may leave on a host.
+// machineState is everything a sandbox may leave on a host, once the kernel has finished with the links that are there:
+// it says that one is up, and adds its routes, some time after it was told to.
 func machineState(t *testing.T) string {
 	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); strings.Contains(run(t, "ip", "-o", "link"), "state DOWN"); {
+		if time.Now().After(deadline) {
+			t.Fatal("a link does not come up")
+		}
+	}
 	var b strings.Builder
 	for _, args := range [][]string{{"ip", "-o", "-brief", "addr"}, {"ip", "route", "show", "table", "all"}, {"ip", "-6", "route", "show", "table", "all"}, {"nft", "list", "ruleset"}} {
 		b.WriteString(run(t, args[0], args[1:]...))

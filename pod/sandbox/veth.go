@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/pcompose/pcompose/pod"
@@ -196,7 +197,6 @@ func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err e
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = linkName(u.id)
 	attrs.HardwareAddr = hardwareAddress(u.id, "host")
-	attrs.Flags = net.FlagUp
 	if attrs.MTU, err = uplinkMTU(host); err != nil {
 		return 0, err
 	}
@@ -209,7 +209,17 @@ func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err e
 		return 0, err
 	}
 	// The name is a hash; the alias says whose link it is. The kernel takes it for a link that exists only.
-	return link.Index, host.LinkSetAlias(link, namePrefix+u.id)
+	if err := host.LinkSetAlias(link, namePrefix+u.id); err != nil {
+		return 0, err
+	}
+	if u.v6.IsValid() {
+		// Its address is fe80::1. One by hardware address, which the kernel adds some time after the link is up, would
+		// be a second.
+		if err := host.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil {
+			return 0, err
+		}
+	}
+	return link.Index, host.LinkSetUp(link)
 }
 
 func (u *veth) configureInside(h *netlink.Handle) error {

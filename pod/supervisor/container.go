@@ -29,6 +29,8 @@ type container struct {
 	// probing ends the probe that runs; nil when none does. probes counts them: a late one is not the newest.
 	probing context.CancelFunc
 	probes  int
+	// work are the probes and hooks that run in the container: programs of the runtime, which outlive its end a little.
+	work sync.WaitGroup
 	// freezer is held by who freezes or thaws, beside the loop; frozenErr is why the last of them failed.
 	freezer   sync.Mutex
 	frozenErr string

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,7 @@ func TestKillWhileLaunching(t *testing.T) {
 		f.must(syscall.Kill(pid, syscall.SIGKILL))
 		f.want(start(id))
 		run := f.run(id)
+		f.sleeps(run.PID)
 		if now := f.sleepers(); len(now) != 1 || run.State != pod.StateRunning {
 			t.Errorf("killed after %s: %q run, %+v", delay, now, run)
 		}
@@ -70,6 +72,18 @@ func TestKillWhileLaunching(t *testing.T) {
 			t.Errorf("killed after %s: forgotten, and %q run", delay, now)
 		}
 	}
+}
+
+// sleeps waits until a process is the sleep that its container ends as: in the middle of execve(2) it has no environment
+// to be found by.
+func (f *fixture) sleeps(pid int) {
+	f.Helper()
+	for f.ctx.Err() == nil {
+		if argv, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || string(argv) == "sleep\x001000\x00" {
+			return
+		}
+	}
+	f.Fatalf("process %d does not become its program", pid)
 }
 
 // sleepers are the processes of containers that sleep.

@@ -74,8 +74,10 @@ func (s *Supervisor) runHook(ctx context.Context, c *container, req control.Hook
 		log = c.output.log
 	}
 	started, rt := c.run.Run.StartedAt, runtimeOf(s, c.bundle)
+	c.work.Add(1)
 	go func() {
 		code, err := execHook(ctx, rt, log, req)
+		c.work.Done()
 		s.post(ctx, func() {
 			run.reply, run.err = control.Reply{ExitCode: code}, err
 			delete(c.hooks, hookKey{req.Point, req.Index})

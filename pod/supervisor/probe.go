@@ -28,11 +28,13 @@ func (s *Supervisor) probe(ctx context.Context, c *container) {
 	c.probing = cancel
 	c.probes++
 	number, b := c.probes, c.bundle
+	c.work.Add(1)
 	go func() {
 		defer cancel()
 		p := pod.Probe{At: time.Now()}
 		noted := s.journal.executing(b, b.Probe.Args)
 		p.ExitCode, p.Output = runProbe(probing, runtimeOf(s, b), b)
+		c.work.Done()
 		p.Took = time.Since(p.At)
 		noted.ended(p.ExitCode)
 		if probing.Err() == context.DeadlineExceeded {

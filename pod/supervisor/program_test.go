@@ -85,8 +85,14 @@ func (p *program) create() (int, error) {
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		return 0, err
 	}
-	c := exec.Command("/bin/sh", append([]string{"-c", `read -r _ < "$0"; exec "$@"`, gate}, spec.Process.Args...)...)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// As with a real one, a container whose create is killed before it is known ends by itself: by the pipe's end.
+	known, knows, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	line := `read -r _ <&3 || exit; exec 3<&-; read -r _ < "$0"; exec "$@"`
+	c := exec.Command("/bin/sh", append([]string{"-c", line, gate}, spec.Process.Args...)...)
+	c.Stdin, c.Stdout, c.Stderr, c.ExtraFiles = os.Stdin, os.Stdout, os.Stderr, []*os.File{known}
 	c.Env, c.Dir = spec.Process.Env, "/"
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := inside(spec.Linux.Namespaces[0].Path, c.Start); err != nil {
@@ -97,10 +103,11 @@ func (p *program) create() (int, error) {
 		return 0, err
 	}
 	pid := strconv.Itoa(c.Process.Pid)
-	return 0, errors.Join(
-		os.WriteFile(filepath.Join(p.dir, "pid"), fmt.Appendf(nil, "%s %d", pid, start), 0o600),
-		os.WriteFile(p.options["--pid-file"], []byte(pid), 0o600),
-	)
+	if err := os.WriteFile(filepath.Join(p.dir, "pid"), fmt.Appendf(nil, "%s %d", pid, start), 0o600); err != nil {
+		return 0, err
+	}
+	_, err = knows.WriteString("\n")
+	return 0, errors.Join(err, os.WriteFile(p.options["--pid-file"], []byte(pid), 0o600))
 }
 
 // inside does something in a network namespace: a child that is started there lives there, and keeps it alive.

@@ -334,6 +334,13 @@ func (s *server) forget(ctx context.Context, id string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it was never started
 	}
+	var c *container
+	if doErr := s.do(ctx, func() { c = s.containers[id] }); doErr != nil || err != nil {
+		return errors.Join(err, doErr)
+	}
+	if c != nil {
+		c.work.Wait() // it has ended, so nothing new begins in it: what is removed next is used by nobody
+	}
 	doErr := s.do(ctx, func() {
 		if c := s.containers[id]; c != nil {
 			for t := range c.timers {
