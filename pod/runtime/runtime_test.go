@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 		{name: "link", s: Search{Name: "linked", PATH: only}, want: only + "/linked", kind: Crun},
 		{name: "relative PATH is not searched", s: Search{Name: "my-runtime", PATH: "::."}, err: "apt install crun"},
 		{name: "named is missing", s: Search{Name: "gone", PATH: dir}, err: `cannot find OCI runtime "gone"`},
-		{name: "not executable", s: Search{Name: "plain", PATH: only}, err: "--runtime"},
+		{name: "not executable", s: Search{Name: "plain", PATH: only}, err: `cannot find OCI runtime "plain"`},
 	} {
 		path, kind, err := Find(c.s)
 		if c.err != "" {

@@ -62,6 +62,8 @@ func (f *Fake) Delete(ctx context.Context, id string, force bool) error {
 	}
 	c.gate.Close()
 	if alive(c.pid) {
+		// Stopped, it cannot end by itself because those below it have, which would not be our SIGKILL's doing.
+		unix.Kill(c.pid, unix.SIGSTOP)
 		runtime.KillBelow(c.pid)
 		unix.Kill(c.pid, unix.SIGKILL)
 	}
