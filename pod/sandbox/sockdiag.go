@@ -46,7 +46,7 @@ func diagRequest(family byte, protocol string) []byte {
 
 // parseDiag reads a struct inet_diag_msg and the attribute that says whether a socket is for IPv6 alone.
 func parseDiag(m []byte) (l hostListener, ok bool) {
-	const size, v6Only = 72, 11 // INET_DIAG_SKV6ONLY
+	const size, v6Only, tcpEstablished = 72, 11, 1 // INET_DIAG_SKV6ONLY
 	if len(m) < size {
 		return l, false
 	}
@@ -54,6 +54,7 @@ func parseDiag(m []byte) (l hostListener, ok bool) {
 	if m[0] == unix.AF_INET6 {
 		addr = netip.AddrFrom16([16]byte(m[8:24])).Unmap()
 	}
+	l.connected = m[1] == tcpEstablished
 	l.at = netip.AddrPortFrom(addr, binary.BigEndian.Uint16(m[4:]))
 	l.inode = strconv.FormatUint(uint64(binary.NativeEndian.Uint32(m[68:])), 10)
 	attrs, err := nl.ParseRouteAttr(m[size:])

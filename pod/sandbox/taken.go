@@ -87,6 +87,8 @@ type hostListener struct {
 	inode string
 	// v6Only says that a socket on :: leaves IPv4 to others; false where that is not known.
 	v6Only bool
+	// connected UDP sockets hold a port and hear one peer only.
+	connected bool
 }
 
 func (l hostListener) overlaps(p pod.Port) bool {
@@ -139,7 +141,7 @@ func procListeners(protocol string) ([]hostListener, error) {
 // parseSockets appends the sockets of a table like /proc/net/tcp (proc_pid_net(5)). For TCP these are the listening
 // ones, which the kernel lists first: the rest, long on a busy host, is not read. A UDP port is held by any socket.
 func parseSockets(r io.Reader, listening bool, ls []hostListener) ([]hostListener, error) {
-	const tcpListen = "0A"
+	const tcpEstablished, tcpListen = "01", "0A"
 	lines := bufio.NewScanner(r)
 	for first := true; lines.Scan(); first = false {
 		fields := strings.Fields(lines.Text())
@@ -153,7 +155,7 @@ func parseSockets(r io.Reader, listening bool, ls []hostListener) ([]hostListene
 		if err != nil {
 			return nil, err
 		}
-		ls = append(ls, hostListener{at: at, inode: fields[9]})
+		ls = append(ls, hostListener{at: at, inode: fields[9], connected: fields[3] == tcpEstablished})
 	}
 	return ls, lines.Err()
 }

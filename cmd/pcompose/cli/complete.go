@@ -70,7 +70,7 @@ func argumentNames() map[string]names {
 		"image inspect": images, "image save": images, "image tag": first(images), "image push": images,
 	}
 	for _, cmd := range []string{
-		"build", "config", "create", "down", "events", "images", "kill", "logs", "pause", "plan", "ps", "pull", "push", "restart", "rm",
+		"build", "config", "create", "down", "events", "images", "kill", "listeners", "logs", "pause", "plan", "ps", "pull", "push", "restart", "rm",
 		"start", "stats", "stop", "top", "unpause", "up", "volumes", "wait",
 	} {
 		sources[cmd] = services
