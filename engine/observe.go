@@ -50,6 +50,11 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	if err := look.images(want); err != nil {
 		return status, err
 	}
+	if len(want.Containers) > 0 {
+		if status.Denied, err = Denied(ctx, e.Project(project), status); err != nil {
+			return status, err
+		}
+	}
 	if err := errors.Join(look.volumes(want), look.foreign(want), look.secrets(want)); err != nil {
 		return status, err
 	}

@@ -58,12 +58,36 @@ func (ch division) divide() error {
 			}
 		}
 	}
+	ch.desired.Denied = ch.denied()
+	if all.Denied = ch.desired.Denied; ch.opt.Recreate == RecreateNone {
+		all.Denied = nil // nobody may be moved
+	}
 	planned, err := cells.Plan(all, ch.observed.Images, before)
 	if err != nil {
 		return err
 	}
 	ch.settle(planned)
 	return nil
+}
+
+// denied are the ports that containers could not bind, until now and as remembered. A container that is new is likely to
+// want what others of its service wanted.
+func (ch division) denied() []pod.Denial {
+	known := ch.observed.Denied
+	if was := ch.observed.Spec; was != nil {
+		known = pod.Denials(known, was.Denied)
+	}
+	all := slices.Clone(known)
+	for _, c := range ch.desired.Containers {
+		_, exists := ch.observed.Container(c.Name)
+		for _, d := range known {
+			if !exists && d.Service == c.Service && d.By != c.Name {
+				d.Container = c.Name
+				all = append(all, d)
+			}
+		}
+	}
+	return pod.Denials(all)
 }
 
 // settle takes over what was planned of cells.

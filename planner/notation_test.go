@@ -28,6 +28,7 @@ import (
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published
 //	taken 8080 [free=8081] [stop=docker_stop_web] nginx (pid 812)
+//	denied web-2 80 web-1   could not be bound, and who had it
 //	made data device=/a     what the volume was made as
 //	secret pw 1             in podman's store, and its version
 //	foreign other-db-1      a container of another project
@@ -192,6 +193,9 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		s.Images[words[1]] = image
 	case "ports":
 		s.Ports = ports(words[1:], "")
+	case "denied":
+		service, _, _ := strings.Cut(words[1], "-")
+		s.Denied = append(s.Denied, pod.Denial{Container: "shop-" + words[1], Service: service, Listen: listens(words[2:3])[0], By: "shop-" + words[3]})
 	case "taken":
 		s.Taken = append(s.Taken, taken(words))
 	default:

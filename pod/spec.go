@@ -32,6 +32,9 @@ type Spec struct {
 	Idle []string `json:",omitempty"`
 	// Providers are the services that external programs provide, sorted by service.
 	Providers []Provider `json:",omitempty"`
+	// Denied are ports that the file does not declare, and that containers could not bind: what was seen while the pod ran,
+	// remembered so that it does not happen again. They are sorted.
+	Denied []Denial `json:",omitempty"`
 }
 
 // Has says whether the file has a service: with containers, of a provider, scaled to none, or of an inactive profile.

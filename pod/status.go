@@ -38,6 +38,9 @@ type Status struct {
 	Secrets map[string]string `json:",omitempty"`
 	// Foreign are the containers of other projects that the spec takes volumes from, as far as they exist; sorted.
 	Foreign []string `json:",omitempty"`
+	// Denied are the ports that containers which do not run well could not bind, as their logs say and others of their cell
+	// listen; sorted.
+	Denied []Denial `json:",omitempty"`
 	// Taken are host ports somebody else listens on, of those the spec asked for.
 	Taken []TakenPort `json:",omitempty"`
 }

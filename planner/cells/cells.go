@@ -70,14 +70,14 @@ func (c *cell) size() int {
 	return n
 }
 
-// listens finds who in the cell declares a port that u declares too.
-func (c *cell) listens(u *unit) (l pod.Listen, who string, ok bool) {
+// collides says why a unit cannot be in the cell for its ports.
+func (c *cell) collides(u *unit) (why string, ok bool) {
 	for _, other := range c.units {
-		if l, ok := u.collides(other); ok {
-			return l, other.listens[l], true
+		if why, ok := u.collides(other); ok {
+			return why, true
 		}
 	}
-	return l, "", false
+	return "", false
 }
 
 // remember notes where each unit was, unless two who may not share it claim the place: then the one with more
@@ -159,8 +159,12 @@ func (p *partition) colour(class string) {
 	}
 	var made []*cell
 	keep := make([]int, len(free))
-	for i, u := range free {
+	for i := range free {
 		keep[i] = -1
+	}
+	// Who could not bind a port makes way for those that run well.
+	for _, i := range deniedLast(free) {
+		u := free[i]
 		if u.before == "" {
 			continue
 		}
@@ -169,7 +173,7 @@ func (p *partition) colour(class string) {
 			at = len(made)
 			made = append(made, &cell{name: u.before, class: class})
 		}
-		if _, _, collides := made[at].listens(u); !collides {
+		if _, collides := made[at].collides(u); !collides {
 			made[at].units = append(made[at].units, u)
 			keep[i] = at
 		}
@@ -184,6 +188,19 @@ func (p *partition) colour(class string) {
 		}
 	}
 	p.cells = append(p.cells, made...)
+}
+
+// deniedLast are the indices of units, those that could not bind a port behind the others.
+func deniedLast(units []*unit) []int {
+	var first, last []int
+	for i, u := range units {
+		if len(u.denied) > 0 {
+			last = append(last, i)
+		} else {
+			first = append(first, i)
+		}
+	}
+	return append(first, last...)
 }
 
 // choose names the cells that have no name yet. The first is the largest that may be, unless the pod has one.
@@ -229,8 +246,8 @@ func (p *partition) why(i int, first *cell) string {
 			continue
 		}
 		for _, u := range c.units {
-			if l, who, ok := e.listens(u); ok {
-				return fmt.Sprintf("port %d/%s is that of %s", l.Port, l.Protocol, who)
+			if why, ok := e.collides(u); ok {
+				return why
 			}
 		}
 	}

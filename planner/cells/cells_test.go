@@ -17,7 +17,7 @@ import (
 )
 
 // TestPlan compares the cells of each case of testdata. A case's comment says what is promised; its file "pod" has
-// containers and networks, "before" those that were, "images" what images expose; "want" is what comes out.
+// containers and networks, "before" those that were, "images" what images expose, "denied" what could not be bound (NAME PORT HOLDER); "want" is what comes out.
 func TestPlan(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -36,6 +36,8 @@ func TestPlan(t *testing.T) {
 				switch f.Name {
 				case "pod":
 					spec = parse(t, string(f.Data))
+				case "denied":
+					spec.Denied = denied(t, string(f.Data))
 				case "images":
 					for _, c := range parse(t, string(f.Data)).Containers {
 						images[c.Name] = pod.Image{Listens: c.Listens}
@@ -87,6 +89,20 @@ func parse(t *testing.T, text string) pod.Spec {
 		spec.Containers = append(spec.Containers, c)
 	}
 	return spec
+}
+
+// denied reads lines: who could not bind which port, and who had it.
+func denied(t *testing.T, text string) []pod.Denial {
+	var all []pod.Denial
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		port, err := strconv.ParseUint(words[1], 10, 16)
+		if err != nil {
+			t.Fatalf("cannot read %q", line)
+		}
+		all = append(all, pod.Denial{Container: words[0], Service: words[0], Listen: pod.Listen{Port: uint16(port), Protocol: pod.TCP}, By: words[2]})
+	}
+	return all
 }
 
 func network(words []string) pod.Network {
@@ -294,6 +310,53 @@ func TestStays(t *testing.T) {
 			}
 		}
 		before = &got
+	}
+}
+
+// TestDenied remembers random collisions of pods that run: nobody moves but who could not bind, nobody shares a cell with
+// whom it could not bind beside, and the next plan moves nobody.
+func TestDenied(t *testing.T) {
+	random := rand.New(rand.NewSource(3))
+	for range 300 {
+		spec := pod.Spec{Networks: []pod.Network{{Key: "a"}}}
+		for i := range 2 + random.Intn(6) {
+			c := pod.Container{Name: fmt.Sprintf("c%d", i), Networks: []pod.Attachment{{Network: "a"}}}
+			if random.Intn(3) == 0 {
+				c.Listens = []pod.Listen{{Port: uint16(80 + random.Intn(3)), Protocol: pod.TCP}}
+			}
+			spec.Containers = append(spec.Containers, c)
+		}
+		before, err := cells.Plan(spec, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := map[string]bool{}
+		for range 1 + random.Intn(3) {
+			a, b := before.Containers[random.Intn(len(spec.Containers))], before.Containers[random.Intn(len(spec.Containers))]
+			if a.Name == b.Name || a.Cell != b.Cell {
+				continue
+			}
+			lost[a.Name] = true
+			spec.Denied = append(spec.Denied, pod.Denial{Container: a.Name, Listen: pod.Listen{Port: uint16(80 + random.Intn(3)), Protocol: pod.TCP}, By: b.Name})
+		}
+		got, err := cells.Plan(spec, nil, &before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range got.Containers {
+			if was, _ := before.Container(c.Name); was.Cell != c.Cell && !lost[c.Name] {
+				t.Fatalf("%s moved from %s to %s, denied %v:\n%s\n%s", c.Name, was.Cell, c.Cell, spec.Denied, show(before, nil), show(got, nil))
+			}
+		}
+		for _, d := range spec.Denied {
+			a, _ := got.Container(d.Container)
+			if b, _ := got.Container(d.By); a.Cell == b.Cell {
+				t.Fatalf("%s is with %s still, denied %v:\n%s", a.Name, b.Name, spec.Denied, show(got, nil))
+			}
+		}
+		if again, _ := cells.Plan(spec, nil, &got); show(again, nil) != show(got, nil) {
+			t.Fatalf("another plan the second time, denied %v:\n%s\n%s", spec.Denied, show(got, nil), show(again, nil))
+		}
 	}
 }
 

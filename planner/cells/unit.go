@@ -23,6 +23,9 @@ type unit struct {
 	shared bool
 	// listens are the declared ports, with the container that declares each.
 	listens map[pod.Listen]string
+	// held are the ports that others could not bind since a member had them, with that member; denied are those that a
+	// member could not bind, with who had each. Neither is a promise: what runs well beside them stays.
+	held, denied map[pod.Listen]string
 	// before is the cell it was in, "" for none.
 	before string
 }
@@ -38,7 +41,7 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 		owner := owner(byName, name)
 		u := all[owner.Name]
 		if u == nil {
-			u = &unit{members: []pod.Container{owner}, mode: owner.NetworkMode, listens: map[pod.Listen]string{}}
+			u = &unit{members: []pod.Container{owner}, mode: owner.NetworkMode, listens: map[pod.Listen]string{}, held: map[pod.Listen]string{}, denied: map[pod.Listen]string{}}
 			u.class, u.alone = class(owner), alone(owner)
 			all[owner.Name] = u
 		}
@@ -54,6 +57,15 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 		}
 		if c.Sharing == pod.SharingShared && u.mode == "" {
 			u.alone, u.shared = "", true
+		}
+	}
+	for _, d := range spec.Denied {
+		if _, there := byName[d.Container]; there {
+			u := all[owner(byName, d.Container).Name]
+			u.denied[d.Listen] = cmp.Or(u.denied[d.Listen], d.By)
+		}
+		if _, there := byName[d.By]; there {
+			all[owner(byName, d.By).Name].held[d.Listen] = d.By
 		}
 	}
 	return slices.SortedFunc(maps.Values(all), func(a, b *unit) int { return strings.Compare(a.members[0].Name, b.members[0].Name) })
@@ -159,38 +171,74 @@ func changesNetwork(capability string) bool {
 	return full == "CAP_NET_ADMIN" || full == pod.AllCapabilities
 }
 
-// collides finds the lowest port that both declare.
-func (u *unit) collides(other *unit) (pod.Listen, bool) {
-	var both []pod.Listen
+// collides says why two may not share a cell: the lowest port that both declare, or that one could not bind while the other
+// had it, or wants it too. That a port was held counts for who comes anew, and moves nobody.
+func (u *unit) collides(other *unit) (why string, ok bool) {
+	both := map[pod.Listen]string{}
 	for l := range u.listens {
-		if other.listens[l] != "" {
-			both = append(both, l)
+		if who := other.listens[l]; who != "" {
+			both[l] = fmt.Sprintf("port %d/%s is that of %s", l.Port, l.Protocol, who)
+		}
+	}
+	for _, pair := range [][2]*unit{{u, other}, {other, u}} {
+		for l := range pair[0].listens {
+			if by := pair[1].held[l]; by != "" && pair[0].before == "" {
+				both[l] = fmt.Sprintf("port %d/%s is that of %s", l.Port, l.Protocol, by)
+			}
+		}
+		for l, by := range pair[0].denied {
+			if both[l] == "" && pair[1].wants(l) {
+				both[l] = fmt.Sprintf("port %d/%s was taken by %s when it started", l.Port, l.Protocol, by)
+			}
 		}
 	}
 	if len(both) == 0 {
-		return pod.Listen{}, false
+		return "", false
 	}
-	return slices.MinFunc(both, func(a, b pod.Listen) int {
+	lowest := slices.MinFunc(slices.Collect(maps.Keys(both)), func(a, b pod.Listen) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
-	}), true
+	})
+	return both[lowest], true
 }
 
-// conflicts says of each two units whether they declare one port.
+// wants says whether a member listens on a port, as it declares or as was seen, or would.
+func (u *unit) wants(l pod.Listen) bool {
+	return u.listens[l] != "" || u.held[l] != "" || u.denied[l] != ""
+}
+
+// conflicts says of each two units whether they may not share a cell for their ports.
 func conflicts(all []*unit) [][]bool {
-	at := map[pod.Listen][]int{}
+	apart := make([][]bool, len(all))
+	declare, want := map[pod.Listen][]int{}, map[pod.Listen][]int{}
 	for i, u := range all {
+		apart[i] = make([]bool, len(all))
 		for l := range u.listens {
-			at[l] = append(at[l], i)
+			declare[l] = append(declare[l], i)
+		}
+		for _, ports := range []map[pod.Listen]string{u.listens, u.held, u.denied} {
+			for l := range ports {
+				want[l] = append(want[l], i)
+			}
 		}
 	}
-	apart := make([][]bool, len(all))
-	for i := range apart {
-		apart[i] = make([]bool, len(all))
-	}
-	for _, who := range at {
+	for _, who := range declare {
 		for _, i := range who {
 			for _, j := range who {
 				apart[i][j] = i != j
+			}
+		}
+	}
+	for i, u := range all {
+		for l := range u.denied {
+			for _, j := range want[l] {
+				apart[i][j], apart[j][i] = i != j, i != j
+			}
+		}
+		for l := range u.listens {
+			for _, j := range want[l] {
+				if u.before == "" && i != j && all[j].held[l] != "" {
+					apart[i][j], apart[j][i] = true, true
+				}
 			}
 		}
 	}

@@ -46,9 +46,7 @@ func runListeners(ctx context.Context, env *Env, opt *listenersOptions) error {
 	check := portCheck{observed, listeners}
 	var rows []ui.Listener
 	for _, c := range chosen(observed, opt.services) {
-		if c.Run.PID != 0 {
-			rows = append(rows, check.rows(c)...)
-		}
+		rows = append(rows, check.rows(c)...)
 	}
 	return ui.ShowListeners(env.ui, opt.format, rows)
 }
@@ -59,11 +57,14 @@ type portCheck struct {
 	listeners []pod.Listener
 }
 
-// rows are what a container listens on, and what it declares and does not listen on.
+// rows are what a container listens on, what it declares and does not listen on, and what it could not.
 func (p portCheck) rows(c pod.ContainerStatus) []ui.Listener {
 	declared, by := c.Listens, "declared"
 	if image := p.observed.Images[c.Image].Listens; len(declared) == 0 && len(image) > 0 {
 		declared, by = image, "declared by the image"
+	}
+	if c.Run.PID == 0 {
+		declared = nil
 	}
 	var rows []ui.Listener
 	row := func(l pod.Listener, notes ...string) {
@@ -92,6 +93,11 @@ func (p portCheck) rows(c pod.ContainerStatus) []ui.Listener {
 		on := func(l pod.Listener) bool { return l.Container == c.Name && l.Is(d) }
 		if !slices.ContainsFunc(p.listeners, on) {
 			row(pod.Listener{Port: d.Port, Protocol: d.Protocol}, by+", and "+p.instead(c, d))
+		}
+	}
+	for _, d := range p.observed.Denied {
+		if d.Container == c.Name {
+			row(pod.Listener{Port: d.Port, Protocol: d.Protocol}, fmt.Sprintf("it could not listen: %s has the port, in the same network", d.By))
 		}
 	}
 	return rows

@@ -34,6 +34,8 @@ type postMortem struct {
 	source logSource
 	// now is the pod after the failure.
 	now pod.Status
+	// denied are the ports that containers could not bind.
+	denied []pod.Denial
 	// plan is what failed.
 	plan *planner.Plan
 	// project is that of the file, for places in it, as seen from dir; nil where none was read.
@@ -114,7 +116,22 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 	if !exists || status.Run.StartedAt.IsZero() || status.Run.Error != "" {
 		return err // it never ran: nothing but the error is to be said
 	}
-	return fmt.Errorf("%s%w%s%s (see: %s logs %s)%s", place, err, signalled(status.Run), waits, p.command, c.Service, p.tail(ctx, c, said))
+	return fmt.Errorf("%s%w%s%s (see: %s logs %s)%s", place, err, signalled(status.Run), waits, p.command, c.Service, p.collisions(c)+p.tail(ctx, c, said))
+}
+
+// collisions are a line for each port that a container could not bind, with what becomes of it.
+func (p postMortem) collisions(c pod.Container) string {
+	fix := "let one of them listen on another port"
+	if cell := slices.IndexFunc(p.now.Topology.Cells, func(o pod.Cell) bool { return o.Name == c.Cell && o.Mode == "" }); cell >= 0 && c.NetworkMode == "" && c.Sharing != pod.SharingShared {
+		fix = fmt.Sprintf("the next `%s up` gives %s a network of its own; `expose:` with the port, at both services, does from the start", p.command, c.Name)
+	}
+	text := ""
+	for _, d := range p.denied {
+		if d.Container == c.Name {
+			text += fmt.Sprintf("\nport %d/%s was taken by %s, in whose network it runs: %s", d.Port, d.Protocol, d.By, fix)
+		}
+	}
+	return text
 }
 
 // place is where a path stands in the file, for the beginning of an error; "" where there is no file.
@@ -181,7 +198,7 @@ func (p postMortem) unready(ctx context.Context, late waitedTooLong, told map[st
 			continue
 		}
 		told[name] = true
-		errs = append(errs, fmt.Errorf("container %q is not ready after %s: %s%s", name, late.bound, why, p.tail(ctx, c.Container, func(logs.Line) bool { return true })))
+		errs = append(errs, fmt.Errorf("container %q is not ready after %s: %s%s", name, late.bound, why, p.collisions(c.Container)+p.tail(ctx, c.Container, func(logs.Line) bool { return true })))
 	}
 	return errs
 }

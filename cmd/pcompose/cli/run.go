@@ -104,7 +104,11 @@ func (r runner) postMortem(ctx context.Context, c change, plan *planner.Plan, fa
 	if err != nil {
 		return failure // that it cannot be looked at is not what the user asked
 	}
-	p := postMortem{command: r.env.again(c.name), now: now, plan: plan, project: r.env.loaded, dir: r.env.dir}
+	denied, err := engine.Denied(context.WithoutCancel(ctx), r.e.Project(c.name), now)
+	if err != nil {
+		return failure // as above
+	}
+	p := postMortem{denied: denied, command: r.env.again(c.name), now: now, plan: plan, project: r.env.loaded, dir: r.env.dir}
 	switch {
 	case c.want != nil:
 		p.spec = *c.want
