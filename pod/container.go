@@ -41,7 +41,7 @@ type Container struct {
 	Hostname   string `json:",omitempty"`
 	Domainname string `json:",omitempty"`
 	ExtraHosts []Host `json:",omitempty"`
-	// NoHosts leaves /etc/hosts as the image has it; names are then known by DNS only.
+	// NoHosts leaves /etc/hosts as the image has it; names are then known by the pod's resolver only.
 	NoHosts bool `json:",omitempty"`
 	// Aliases are names that this container alone knows services by, sorted by name.
 	Aliases []Alias           `json:",omitempty"`

@@ -31,10 +31,10 @@ func tableLines(t *testing.T, file string) []string {
 	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(l string) bool { return l == "" || strings.HasPrefix(l, "#") })
 }
 
-func peerCommands(t *testing.T) []peerCommand {
+func peerCommands(t *testing.T, file string) []peerCommand {
 	t.Helper()
 	var all []peerCommand
-	for _, l := range tableLines(t, "compose-flags.txt") {
+	for _, l := range tableLines(t, file) {
 		text, isFlag := strings.CutPrefix(l, "  ")
 		if !isFlag {
 			all = append(all, peerCommand{name: text})
@@ -46,7 +46,9 @@ func peerCommands(t *testing.T) []peerCommand {
 		if letter := words[0]; len(letter) == 2 {
 			f.short, words = letter[1:], words[1:]
 		}
-		f.name = strings.TrimPrefix(words[0], "--")
+		if len(words) > 0 {
+			f.name = strings.TrimPrefix(words[0], "--")
+		}
 		if len(words) > 1 {
 			f.takes = words[1]
 		}
@@ -99,26 +101,33 @@ func repeats(f *pflag.Flag) bool {
 	return scale || f.Value.Type() == "stringArray"
 }
 
+// differences are the lines of a file of differences: a command, or a command and a flag, and what there is to say of it.
+func differences(t *testing.T, file string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, l := range tableLines(t, file) {
+		what, why, ok := strings.Cut(l, ": ")
+		if !ok || all[what] != "" {
+			t.Errorf("%s: %q is no difference with a reason, or is there twice", file, l)
+		}
+		all[what] = why
+	}
+	return all
+}
+
 // TestFlagsOfDockerCompose holds our command line against docker compose's: each command and flag is there, or is a
 // difference that says why.
 func TestFlagsOfDockerCompose(t *testing.T) {
 	env, _ := testEnv(nil)
 	root := newRoot(env)
-	reasons, met := map[string]string{}, map[string]bool{}
-	for _, l := range tableLines(t, "compose-differences.txt") {
-		what, why, ok := strings.Cut(l, ": ")
-		if !ok || reasons[what] != "" {
-			t.Errorf("%q is no difference with a reason, or is there twice", l)
-		}
-		reasons[what] = why
-	}
+	reasons, met := differences(t, "compose-differences.txt"), map[string]bool{}
 	differs := func(what, how string) {
 		met[what] = true
 		if reasons[what] == "" {
 			t.Errorf("%s: %s: add it, or say why not in testdata/compose-differences.txt", what, how)
 		}
 	}
-	for _, peer := range peerCommands(t) {
+	for _, peer := range peerCommands(t, "compose-flags.txt") {
 		group, _, _ := strings.Cut(peer.name, " ")
 		flags := ours(root, peer.name)
 		switch {
