@@ -1,6 +1,7 @@
 package load
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,33 @@ func checked(t *testing.T, p *compose.Project, err error) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// TestExamplesAreDone: what the examples show is what pcompose does.
+func TestExamplesAreDone(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*/compose.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		cwd, err := filepath.Abs(filepath.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Load(t.Context(), Options{Cwd: cwd, Environment: map[string]string{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := Check(p, nil)
+		if len(found) == 0 {
+			t.Errorf("%s has no attributes", file)
+		}
+		for _, f := range found {
+			if f.State != support.Done {
+				t.Errorf("%s: %s: %s: %s: %s", file, f.At, f.Path, f.State, f.Why)
+			}
+		}
+	}
 }
 
 // schemaPaths calls visit for each path that the schema allows, as keys of a file; named says that it names keys below.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/pcompose/pcompose/compose/load"
 	"github.com/pcompose/pcompose/compose/support"
 	"github.com/pcompose/pcompose/planner/desired"
+	"github.com/pcompose/pcompose/pod"
 )
 
 type checkOptions struct {
@@ -42,6 +45,8 @@ type checkedAttribute struct {
 type checkReport struct {
 	Project string `json:"project"`
 	score
+	// Localhost are services that may share one, where docker gives each its own.
+	Localhost  [][]string         `json:"oneLocalhost"`
 	Attributes []checkedAttribute `json:"attributes"`
 }
 
@@ -63,7 +68,7 @@ func runCheck(ctx context.Context, env *Env, opt *checkOptions) error {
 		return err
 	}
 	env.warn(project.Warnings)
-	_, err = env.desired(project, desired.Options{})
+	spec, err := env.desired(project, desired.Options{})
 	var refused compose.Problems
 	if err != nil && !errors.As(err, &refused) {
 		return err
@@ -71,9 +76,11 @@ func runCheck(ctx context.Context, env *Env, opt *checkOptions) error {
 	found := load.Check(project, refused)
 	sum := count(found)
 	if opt.format == "json" {
-		err = env.ui.JSON(checkReport{Project: project.Name, score: sum, Attributes: checkedAttributes(found)})
-	} else {
-		err = printFindings(env.ui, found, sum)
+		err = env.ui.JSON(checkReport{Project: project.Name, score: sum, Localhost: neighbours(spec), Attributes: checkedAttributes(found)})
+	} else if err = printFindings(env.ui, found, sum); err == nil {
+		for _, group := range neighbours(spec) {
+			env.ui.Line("One localhost, unless two listen on one port: %s (x-pcompose: {network: own} keeps a service apart)", strings.Join(group, ", "))
+		}
 	}
 	if err == nil && sum.NotDone > 0 && (opt.strict || env.global.strict) {
 		return fmt.Errorf("%d of %d attributes are not done", sum.NotDone, sum.Written)
@@ -98,6 +105,31 @@ func count(found []load.Finding) score {
 		s.Percent = 100 * s.Done / s.Written
 	}
 	return s
+}
+
+// neighbours are groups of services that nothing in the file keeps from sharing one localhost: that is what a pod does otherwise than
+// docker whatever attributes say. Which of them declare one port is known with their images only.
+func neighbours(spec pod.Spec) [][]string {
+	by := map[string][]string{}
+	for _, c := range spec.Containers {
+		if c.Replica != 1 || c.NetworkMode != "" || c.Sharing == pod.SharingOwn {
+			continue
+		}
+		var networks []string
+		for _, a := range c.Networks {
+			networks = append(networks, a.Network)
+		}
+		slices.Sort(networks)
+		key := strings.Join(networks, " ")
+		by[key] = append(by[key], c.Service)
+	}
+	groups := [][]string{}
+	for _, key := range slices.Sorted(maps.Keys(by)) {
+		if len(by[key]) > 1 {
+			groups = append(groups, slices.Sorted(slices.Values(by[key])))
+		}
+	}
+	return groups
 }
 
 func checkedAttributes(found []load.Finding) []checkedAttribute {
