@@ -35,6 +35,8 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s: there is no state %q", a.Path, a.State)
 			case a.State == Done && (a.Why != "" || a.Test == ""):
 				t.Errorf("%s is done: a test shows it, and there is nothing to explain", a.Path)
+			case a.State == Done && strings.Contains(a.Test, "/invalid/"):
+				t.Errorf("%s: a test of errors shows nothing done", a.Path)
 			case a.State != Done && a.Why == "" && len(a.Limits) == 0:
 				t.Errorf("%s says no reason", a.Path)
 			}
