@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/logs"
 )
@@ -46,6 +47,16 @@ func Denied(ctx context.Context, p *Project, observed pod.Status) ([]pod.Denial,
 		}
 	}
 	return pod.Denials(denied), nil
+}
+
+// RememberDenied writes down what Denied found, for the next plan: by then who has the port may not run. It needs the
+// project's lock. Idempotent; a project that is not remembered stays so.
+func RememberDenied(p *Project, denied []pod.Denial) error {
+	remembered, err := p.engine.state.Load(p.name)
+	if err != nil || remembered == nil || len(denied) == 0 {
+		return err
+	}
+	return p.edit(func(s *state.Project) { s.Spec.Denied = pod.Denials(s.Spec.Denied, denied) })
 }
 
 // failing says whether a container does not run as it should.

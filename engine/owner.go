@@ -45,8 +45,8 @@ func nameOurs(ctx context.Context, e *Engine, t *pod.TakenPort) {
 	}
 }
 
-// dockerSocket is where the docker daemon of the machine answers (dockerd(8)), and dockerWithin how long it may take:
-// the name is worth no longer wait.
+// dockerSocket is where the docker daemon answers (dockerd(8)), as the process of its proxy sees it, and dockerWithin how long
+// it may take: the name is worth no longer wait.
 const (
 	dockerSocket = "/run/docker.sock"
 	dockerWithin = 2 * time.Second
@@ -58,7 +58,7 @@ func dockerContainer(ctx context.Context, t pod.TakenPort) (string, error) {
 	defer cancel()
 	var dialer net.Dialer
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", dockerSocket)
+		return dialer.DialContext(ctx, "unix", fmt.Sprintf("/proc/%d/root%s", t.PID, dockerSocket))
 	}}
 	defer transport.CloseIdleConnections()
 	filter := fmt.Sprintf(`{"publish":["%d/%s"]}`, t.HostPort, t.Protocol)

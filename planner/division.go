@@ -90,6 +90,22 @@ func (ch division) denied() []pod.Denial {
 	return pod.Denials(all)
 }
 
+// noteDenied notes what could not bind a port and stays with who has it.
+func noteDenied(u *up) {
+	cell := func(name string) string {
+		if f := u.fates[name]; f != nil {
+			return f.want.Cell
+		}
+		c, _ := u.observed.Container(name)
+		return c.Cell
+	}
+	for _, d := range u.observed.Denied {
+		if cell(d.Container) == cell(d.By) {
+			u.plan.note("%s could not listen on port %d/%s: %s has it, in the same network", d.Container, d.Port, d.Protocol, d.By)
+		}
+	}
+}
+
 // settle takes over what was planned of cells.
 func (ch division) settle(planned pod.Spec) {
 	ch.topology = planned.Topology()

@@ -320,6 +320,8 @@ func set(c *pod.Container, key, value string) {
 			panic(err)
 		}
 		c.Stop.Grace = &grace
+	case "shared":
+		c.Sharing = pod.SharingShared
 	case "mode":
 		c.NetworkMode = pod.NetworkMode(value)
 	case "listens":

@@ -62,6 +62,7 @@ func (u *up) make() (*Plan, error) {
 		return nil, err
 	}
 	u.chooseFates()
+	noteDenied(u)
 	if err := errors.Join(lacking(u.choice), u.pullImages()); err != nil {
 		return nil, err
 	}

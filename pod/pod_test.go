@@ -158,3 +158,27 @@ func fill(v reflect.Value) {
 		panic("no value for " + v.Type().String())
 	}
 }
+
+func TestCollides(t *testing.T) {
+	port := func(ip string) pod.Port { return pod.Port{HostIP: ip, HostPort: 80, Protocol: pod.TCP} }
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"", "", true}, {"", "127.0.0.1", true}, {"", "::1", true}, {"0.0.0.0", "127.0.0.1", true}, {"0.0.0.0", "::", false},
+		{"0.0.0.0", "::1", false}, {"::", "::1", true}, {"127.0.0.1", "127.0.0.2", false}, {"127.0.0.1", "127.0.0.1", true},
+		{"127.0.0.1", "::ffff:127.0.0.1", true},
+	} {
+		if got := port(test.a).Collides(port(test.b)); got != test.want {
+			t.Errorf("%q and %q collide: %v", test.a, test.b, got)
+		}
+		if got := port(test.b).Collides(port(test.a)); got != test.want {
+			t.Errorf("%q and %q collide: %v", test.b, test.a, got)
+		}
+	}
+	udp := port("")
+	udp.Protocol = pod.UDP
+	if any := (pod.Port{Protocol: pod.TCP}); udp.Collides(port("")) || any.Collides(any) {
+		t.Error("another protocol, or a port of the kernel's choice, collides")
+	}
+}

@@ -199,3 +199,33 @@ func TestListenerKey(t *testing.T) {
 		}
 	}
 }
+
+func TestFreeNear(t *testing.T) {
+	listeners := []hostListener{{at: netip.MustParseAddrPort("127.0.0.1:8081")}, {at: netip.MustParseAddrPort("[::1]:8080")}}
+	avoid := []pod.Port{tcp("", 8082, 0)}
+	for _, test := range []struct {
+		ip         string
+		port, want uint16
+	}{
+		{"", 8080, 8083}, {"", 80, 8083}, {"", 443, 8443}, {"127.0.0.1", 80, 8080}, {"::1", 8080, 8081}, {"", 1024, 1025}, {"", 65535, 0},
+	} {
+		if got := freeNear(pod.Port{HostIP: test.ip, HostPort: test.port, Protocol: pod.TCP}, avoid, listeners); got != test.want {
+			t.Errorf("near %s:%d %d is free, want %d", test.ip, test.port, got, test.want)
+		}
+	}
+}
+
+func TestUnit(t *testing.T) {
+	for cgroups, want := range map[string]string{
+		"0::/system.slice/nginx.service\n":                                     "nginx.service",
+		"2:cpu:/\n1:name=systemd:/system.slice/ssh.service\n":                  "ssh.service",
+		"0::/system.slice/system-postgresql.slice/postgresql@16.service\n":     "postgresql@16.service",
+		"0::/user.slice/user-0.slice/session-1.scope\n":                        "",
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service": "",
+		"0::/\n": "",
+	} {
+		if got := unit(cgroups); got != want {
+			t.Errorf("%q is of %q, want %q", cgroups, got, want)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 	defer cancel()
 	rising, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
-	w := a.display(r)
+	w := a.display(ctx, r)
 	go func() {
 		err := w.follow.run(ctx, nil)
 		close(w.growing.left)
@@ -120,7 +120,7 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 }
 
 // display is what shows the output of the services from their start on.
-func (a attachment) display(r runner) raising {
+func (a attachment) display(ctx context.Context, r runner) raising {
 	options := ui.LogOptions{NoPrefix: a.opt.noPrefix, NoColour: a.opt.noColour, Timestamps: a.opt.timestamps, Names: a.names()}
 	w := raising{
 		growing: newGrowing(r.e.Project(a.spec.Name)), first: make(chan pod.ContainerStatus, 1),
@@ -142,6 +142,7 @@ func (a attachment) display(r runner) raising {
 			if c.Hook != "" {
 				return // that it ends is what it is for
 			}
+			r.explain(ctx, a.spec.Name, c)
 			if a.opt.abortOnExit || a.opt.abortOnFailure && c.Run.ExitCode != 0 {
 				select {
 				case w.first <- c:

@@ -105,6 +105,9 @@ func (r runner) postMortem(ctx context.Context, c change, plan *planner.Plan, fa
 		return failure // that it cannot be looked at is not what the user asked
 	}
 	denied, err := engine.Denied(context.WithoutCancel(ctx), r.e.Project(c.name), now)
+	if err == nil {
+		err = engine.RememberDenied(r.e.Project(c.name), denied)
+	}
 	if err != nil {
 		return failure // as above
 	}
