@@ -206,19 +206,14 @@ func (u *unit) wants(l pod.Listen) bool {
 	return u.listens[l] != "" || u.held[l] != "" || u.denied[l] != ""
 }
 
-// conflicts says of each two units whether they may not share a cell for their ports.
+// conflicts says of each two units whether they may not share a cell for their ports, as collides does.
 func conflicts(all []*unit) [][]bool {
 	apart := make([][]bool, len(all))
-	declare, want := map[pod.Listen][]int{}, map[pod.Listen][]int{}
+	declare := map[pod.Listen][]int{}
 	for i, u := range all {
 		apart[i] = make([]bool, len(all))
 		for l := range u.listens {
 			declare[l] = append(declare[l], i)
-		}
-		for _, ports := range []map[pod.Listen]string{u.listens, u.held, u.denied} {
-			for l := range ports {
-				want[l] = append(want[l], i)
-			}
 		}
 	}
 	for _, who := range declare {
@@ -229,16 +224,12 @@ func conflicts(all []*unit) [][]bool {
 		}
 	}
 	for i, u := range all {
-		for l := range u.denied {
-			for _, j := range want[l] {
-				apart[i][j], apart[j][i] = i != j, i != j
-			}
+		if len(u.held) == 0 && len(u.denied) == 0 {
+			continue
 		}
-		for l := range u.listens {
-			for _, j := range want[l] {
-				if u.before == "" && i != j && all[j].held[l] != "" {
-					apart[i][j], apart[j][i] = true, true
-				}
+		for j, o := range all {
+			if _, collide := u.collides(o); collide && i != j {
+				apart[i][j], apart[j][i] = true, true
 			}
 		}
 	}
