@@ -28,11 +28,13 @@ type Container struct {
 	Command    []string
 	Env        map[string]string `json:",omitempty"`
 	// User is uid, name, uid:gid or name:group; "" is the image's.
-	User       string   `json:",omitempty"`
-	Groups     []string `json:",omitempty"`
-	WorkingDir string   `json:",omitempty"`
-	TTY        bool     `json:",omitempty"`
-	Stdin      bool     `json:",omitempty"`
+	User   string   `json:",omitempty"`
+	Groups []string `json:",omitempty"`
+	// Umask is the file mode creation mask of its processes (umask(2)); nil is 022.
+	Umask      *uint32 `json:",omitempty"`
+	WorkingDir string  `json:",omitempty"`
+	TTY        bool    `json:",omitempty"`
+	Stdin      bool    `json:",omitempty"`
 	// StdinOnce makes stdin end with the caller that attaches first; without it, it stays open as long as the container runs.
 	StdinOnce bool `json:",omitempty"`
 	// Init asks for an init process that reaps zombies and forwards signals.

@@ -178,6 +178,9 @@ func (in *inspector) conflicts(model *types.Project, s types.ServiceConfig) {
 	base := "services." + s.Name + "."
 	in.memory(s, base)
 	in.processors(s, base)
+	if s.Umask != nil && *s.Umask > 0o777 {
+		in.at(base+"umask", fmt.Sprintf("%#o masks more than permissions", *s.Umask), `write it in octal, as in "0027"`)
+	}
 	all := func(list []string) bool {
 		return slices.ContainsFunc(list, func(name string) bool { full, _ := pod.Capability(name); return full == pod.AllCapabilities })
 	}

@@ -40,15 +40,19 @@ func (b *builder) process() error {
 		return err
 	}
 	b.spec.Process = &specs.Process{
-		Terminal: b.c.TTY, User: user(b.in.User), Args: args, Env: env, Cwd: cwd,
+		Terminal: b.c.TTY, User: user(b.in.User, b.c.Umask), Args: args, Env: env, Cwd: cwd,
 		Capabilities: caps, Rlimits: limits, NoNewPrivileges: b.c.Isolation.NoNewPrivileges,
 		OOMScoreAdj: ptr(b.oomScoreAdj()),
 	}
 	return nil
 }
 
-func user(u User) specs.User {
-	return specs.User{UID: u.UID, GID: u.GID, AdditionalGids: slices.Clone(u.Groups), Umask: ptr(uint32(0o022))}
+// user is who a process runs as; umask nil is the one that images expect.
+func user(u User, umask *uint32) specs.User {
+	if umask == nil {
+		umask = ptr(uint32(0o022))
+	}
+	return specs.User{UID: u.UID, GID: u.GID, AdditionalGids: slices.Clone(u.Groups), Umask: umask}
 }
 
 // Args are entrypoint and command. An entrypoint in the file, even an empty one, drops the image's command, which was
@@ -207,7 +211,7 @@ func Process(container *specs.Spec, x Exec, h Host) (*specs.Process, error) {
 		}
 	}
 	if x.User != nil {
-		p.User = user(*x.User)
+		p.User = user(*x.User, base.User.Umask)
 	}
 	p.Env = e.list
 	if x.Rows > 0 && x.Columns > 0 {

@@ -174,7 +174,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Service: s.Name, Cell: pod.DefaultCell,
 		Image: s.Image, Platform: s.Platform,
 		Entrypoint: s.Entrypoint, Command: s.Command, Env: s.Environment.ToMapping(),
-		User: s.User, Groups: s.GroupAdd, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
+		User: s.User, Groups: s.GroupAdd, Umask: s.Umask, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
 		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s.Links),
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
