@@ -72,7 +72,7 @@ func followExec(conn *control.Conn, opt ExecOptions) (int, error) {
 	var begun control.Reply
 	console, err := conn.Receive(&begun)
 	if err == nil && begun.Error != "" {
-		err = errors.New(begun.Error)
+		return begun.ExitCode, errors.New(begun.Error) // as at its end, below
 	}
 	if err != nil || opt.Detach {
 		return 0, err

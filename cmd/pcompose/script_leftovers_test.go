@@ -31,7 +31,8 @@ func machine(names []string, dirs ...string) ([]string, error) {
 	}), nil
 }
 
-// ownNames are in whatever a script has on the machine. A table is called by the hash of the pod's run directory, a link
+// ownNames are in whatever a script has on the machine. A cgroup is called by its project and the hash of its run directory: what
+// another run of the same script left is not ours. A table is called by the hash of the pod's run directory, a link
 // by the hash of that: `! unchanged` in up-down.txtar holds that both are found.
 func ownNames(runRoot, root string, projects ...string) []string {
 	names := []string{runRoot + "/", root + "/"}
@@ -39,7 +40,7 @@ func ownNames(runRoot, root string, projects ...string) []string {
 		run := sha256.Sum256([]byte(filepath.Join(runRoot, project)))
 		id := hex.EncodeToString(run[:5])
 		link := sha256.Sum256([]byte(id))
-		names = append(names, "pcompose-"+project+"-", "pcompose-"+id, "link pc"+hex.EncodeToString(link[:])[:13])
+		names = append(names, "pcompose-"+project+"-"+id, "pcompose-"+id, "link pc"+hex.EncodeToString(link[:])[:13])
 	}
 	return names
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // streams are stdin, stdout and stderr of a runtime program; nil is /dev/null.
@@ -19,6 +21,8 @@ type streams [3]*os.File
 type call struct {
 	r   *Program
 	dir string
+	// bundle is that of a create.
+	bundle string
 }
 
 func (r *Program) open() (*call, error) {
@@ -87,7 +91,17 @@ func (c *call) run(ctx context.Context, s streams, args ...string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return c.explain("", err)
+	return c.explain(c.argv0(), err)
+}
+
+// argv0 is the command of a container to create, which crun leaves out of some complaints of it.
+func (c *call) argv0() string {
+	var spec specs.Spec
+	text, err := os.ReadFile(filepath.Join(c.bundle, "config.json"))
+	if c.bundle == "" || err != nil || json.Unmarshal(text, &spec) != nil || spec.Process == nil || len(spec.Process.Args) == 0 {
+		return ""
+	}
+	return spec.Process.Args[0]
 }
 
 // explain is the program's own complaint, a *CommandError where it is about the command.

@@ -79,6 +79,7 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 		return Created{}, err
 	}
 	defer c.close()
+	c.bundle = o.Bundle
 	args := []string{"create", "--bundle", o.Bundle, "--pid-file", c.path("pid")}
 	streams := streams{o.Stdin, o.Stdout, o.Stderr}
 	var console *net.UnixListener

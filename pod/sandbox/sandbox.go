@@ -127,7 +127,9 @@ func newSandbox(c Config) *Sandbox {
 
 // Adopt takes over the sandbox of a supervisor that died, from what Files gave: published ports are served again
 // at once, those waiting in a listener's queue too. Links are used as they are, and an Arrange that was cut off is
-// finished; rules are made anew, identically. The files stay the caller's. On an error the sandbox on the host is left as it was.
+// finished; rules are made anew, identically. A router whose namespace went with the last that held it is made anew, and the
+// cells that live are wired to it. The files stay the caller's. On an error the sandbox on the host is left as it was, or can be
+// adopted again.
 func Adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, error) {
 	s, err := adopt(ctx, c, files)
 	if err != nil {
@@ -145,18 +147,28 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		return nil, err
 	}
 	s := newSandbox(c)
+	// Its links to host and cells went with it.
+	s.bare = files[netnsKey(c.Cells[0].Name)] == nil
 	for i, cell := range c.Cells {
-		file := files[netnsKey(cell.Name)]
-		if file == nil && i > 0 {
+		var ns *namespace
+		switch file := files[netnsKey(cell.Name)]; {
+		case file != nil:
+			ns, err = adoptNamespace(cell, file)
+		case i == 0:
+			ns, err = newCell(cell)
+		default:
 			continue // it was to be made when the last supervisor died
 		}
-		ns, err := adoptNamespace(cell, file)
 		if err != nil {
 			return nil, errors.Join(err, s.closeCells())
 		}
 		s.cells = append(s.cells, ns)
 	}
-	s.uplink, err = findVeth(c, s.cells[0])
+	if s.bare {
+		s.uplink, err = attachVeth(c, s.cells[0])
+	} else {
+		s.uplink, err = findVeth(c, s.cells[0])
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}

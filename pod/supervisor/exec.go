@@ -18,7 +18,7 @@ import (
 func (s *server) exec(ctx context.Context, conn *control.Conn, req control.Exec, files []*os.File) {
 	p, noted, err := s.beginExec(ctx, req, files)
 	if err != nil {
-		_ = conn.Send(control.Reply{Error: plain(err)}) // a client that has gone does not want it
+		_ = conn.Send(control.Reply{Error: plain(err), ExitCode: commandCode(err)}) // a client that has gone does not want it
 		return
 	}
 	for _, f := range files {
@@ -46,11 +46,12 @@ func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.Fi
 	var name string
 	var rt runtime.Runtime
 	var b control.Bundle
+	var run control.Run
 	var err error
 	doErr := s.do(ctx, func() {
 		var c *container
 		if c, err = s.find(req.ID); err == nil {
-			b = c.bundle
+			b, run = c.bundle, c.run
 			paused = c.run.Pausing || c.run.Run.State == pod.StatePaused
 			running, name = c.run.Run.State.Alive() && c.run.Run.PID != 0 && !c.ending, c.bundle.Container.Name
 			rt = runtimeOf(s.Supervisor, c.bundle)
@@ -68,6 +69,9 @@ func (s *server) beginExec(ctx context.Context, req control.Exec, files []*os.Fi
 	o := runtime.ExecOptions{ID: req.ID, Process: &specs.Process{}}
 	if err := json.Unmarshal(req.Process, o.Process); err != nil {
 		return nil, execution{}, fmt.Errorf("cannot read the process to run: %w", err)
+	}
+	if err := lookUp(run, o.Process); err != nil {
+		return nil, execution{}, err
 	}
 	if len(files) == 3 {
 		o.Stdin, o.Stdout, o.Stderr = files[0], files[1], files[2]
