@@ -19,6 +19,8 @@ ours='pct|pcompose'
     find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' -printf '%h %l\n' 2> /dev/null | sed -nE 's#^/proc/([0-9]+) .*/pcompose( \(deleted\))?$#\1#p' || true
     grep -lE "/[^/]*($ours)" /proc/[0-9]*/cgroup 2> /dev/null | cut -d/ -f3 || true
   } | sort -u | while read -r pid; do
+    # One that has ended, and waits for an init that does not reap, holds nothing: in the first container of a machine say.
+    grep -q '^State:.Z' "/proc/$pid/status" 2> /dev/null && continue
     echo "process $pid $(sed -n '$s/.*://p' "/proc/$pid/cgroup" 2> /dev/null) $(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline" | cut -c1-120 || true)"
   done
   for place in /run /tmp /var/tmp /var/lib /dev/shm; do

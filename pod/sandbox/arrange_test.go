@@ -194,6 +194,33 @@ func TestAdoptCells(t *testing.T) {
 	}
 }
 
+// TestRouterIsMadeAnew: where keeper and supervisor died, and no container lived in the router, the next sandbox wires the
+// cells that live to a new one.
+func TestRouterIsMadeAnew(t *testing.T) {
+	host(t)
+	first, err := Create(t.Context(), planned(t, "anew"))
+	must(t, err)
+	files, err := first.Files()
+	must(t, err)
+	router := netnsKey(pod.DefaultCell)
+	must(t, files[router].Close())
+	delete(files, router)
+	must(t, first.Release())
+	s, err := Adopt(t.Context(), planned(t, "anew"), files)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	echoTCP(t, only(s.cell("db")), 80)
+	echoTCP(t, only(s.cell("")), 80)
+	wantAnswer(t, s.cell("api"), "10.210.0.3", 80, "80 saw 10.210.0.2\nhello")
+	wantAnswer(t, s.cell("web-2"), "10.210.1.2", 80, "80 saw 10.210.1.4\nhello")
+	wantNothing(t, s.cell("web-2"), "10.210.0.3", 80)
+	machine, _, _, its4 := outside(t)
+	echoTCP(t, only(machine), 7000)
+	if got, err := ask(s.cell("api"), its4, 7000); err != nil {
+		t.Errorf("the world outside says %q, %v", got, err)
+	}
+}
+
 func rules(state string) string { return state[strings.Index(state, "table inet"):] }
 
 // TestArrangeCutOff cuts an Arrange off after each link it makes, and asks for the same again, of another sandbox.

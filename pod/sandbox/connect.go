@@ -165,6 +165,9 @@ func (c *connection) wire(w wire) error {
 	bridge := c.links[w.bridge].Attrs()
 	port := c.links[w.port]
 	if port == nil {
+		if err := c.clear(w); err != nil {
+			return err
+		}
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MasterIndex, attrs.Flags, attrs.MTU = w.port, bridge.Index, net.FlagUp, c.mtuOf(w.mtu)
 		port = &netlink.Veth{LinkAttrs: attrs, PeerName: w.name, PeerHardwareAddr: w.mac, PeerMTU: uint32(attrs.MTU),
@@ -194,6 +197,17 @@ func (c *connection) wire(w wire) error {
 	}
 	c.wired[w.port] = w
 	return nil
+}
+
+// clear makes room for the cell's end of a new wire: one to a router that has died is there until the kernel has taken that
+// apart, which it does some time later (network_namespaces(7)).
+func (c *connection) clear(w wire) error {
+	h, err := c.cell(w.cell).route()
+	if err != nil {
+		return fmt.Errorf("cannot open a netlink socket: %w", err)
+	}
+	defer h.Close()
+	return removeLink(h, w.name)
 }
 
 // configure sets up the cell's end of a wire.

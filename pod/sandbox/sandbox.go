@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/pcompose/pcompose/pod"
@@ -148,16 +149,16 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 	}
 	s := newSandbox(c)
 	// Its links to host and cells went with it.
-	s.bare = files[netnsKey(c.Cells[0].Name)] == nil
+	s.bare = files[netnsKey(c.Cells[0].Name)] == nil && slices.ContainsFunc(c.Cells, func(cell pod.Cell) bool { return files[netnsKey(cell.Name)] != nil })
 	for i, cell := range c.Cells {
 		var ns *namespace
 		switch file := files[netnsKey(cell.Name)]; {
-		case file != nil:
-			ns, err = adoptNamespace(cell, file)
-		case i == 0:
+		case i == 0 && s.bare:
 			ns, err = newCell(cell)
-		default:
+		case i > 0 && file == nil:
 			continue // it was to be made when the last supervisor died
+		default:
+			ns, err = adoptNamespace(cell, file)
 		}
 		if err != nil {
 			return nil, errors.Join(err, s.closeCells())

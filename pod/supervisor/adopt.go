@@ -44,6 +44,11 @@ func (s *adoption) adopt(ctx context.Context) {
 		}
 		s.resume(ctx, c)
 	}
+	// All at once: the network takes who is not shown for not ready.
+	for _, c := range s.containers {
+		c.look()
+	}
+	tellNetwork(s.Supervisor)
 }
 
 func (s *adoption) resume(ctx context.Context, c *container) {

@@ -167,12 +167,16 @@ func tellNetwork(s *Supervisor) {
 
 // show tells the network of a container where it came, went, or became ready or not.
 func show(s *Supervisor, c *container) {
-	before := c.shown
+	if before := c.shown; c.look() != before {
+		tellNetwork(s)
+	}
+}
+
+// look is what the network is to know of a container now.
+func (c *container) look() shown {
 	run := c.run.Run
 	c.shown.runs = run.State == pod.StateRunning || run.State == pod.StatePaused
 	// It takes connections when it runs, its health check says so, and nobody has asked for its end.
 	c.shown.ready = run.State == pod.StateRunning && !run.Stopped && (run.Health == "" || run.Health == pod.HealthHealthy)
-	if c.shown != before {
-		tellNetwork(s)
-	}
+	return c.shown
 }

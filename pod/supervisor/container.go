@@ -37,10 +37,13 @@ type container struct {
 	// hooks are those that run.
 	hooks map[hookKey]*hookRun
 	// shown is what the network was last told of.
-	shown struct{ runs, ready bool }
+	shown shown
 	// ending says that the process has ended and its output is being stored.
 	ending bool
 }
+
+// shown is what the network knows of a container.
+type shown struct{ runs, ready bool }
 
 func (s *Supervisor) bundleDir(id string) string { return filepath.Join(s.dir, "containers", id) }
 

@@ -162,7 +162,7 @@ func (f *fixture) exec(id, in string, argv ...string) (code int, out, failure st
 	_, err = conn.Receive(&begun)
 	f.must(err)
 	if begun.Error != "" {
-		return 0, "", begun.Error
+		return begun.ExitCode, "", begun.Error
 	}
 	_, err = conn.Receive(&ended)
 	f.must(err)

@@ -85,13 +85,20 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 	go func() { w.risen <- a.rise(rising, r, w) }()
 	// What ends an up early counts once it is up: a start that fails says more.
 	var first <-chan pod.ContainerStatus
+	// Keys are taken once it is up: before, a question may have to be answered.
+	keys := menu{close: func() {}}
+	defer func() { keys.close() }()
 	for {
 		select {
 		case err := <-w.risen:
 			if err != nil {
 				return errors.Join(err, a.leave(r, w))
 			}
-			w.risen, first = nil, w.first
+			w.risen, first, keys = nil, w.first, a.offerMenu(r)
+		case key := <-keys.keys:
+			if a.press(r, key) {
+				return a.leave(r, w)
+			}
 		case err := <-w.ended:
 			select {
 			case c := <-w.first:
@@ -109,6 +116,7 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 			}
 			return a.exitCode(ctx, r, c)
 		case s := <-r.env.streams.Signals:
+			keys.close() // a later one may end us at once
 			r.env.ui.Say("Gracefully stopping... (press Ctrl+C again to force)")
 			interrupt(cause(s))
 			if err := a.stopAll(ctx, r, w); err != nil {

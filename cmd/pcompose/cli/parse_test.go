@@ -55,7 +55,7 @@ func TestParseUp(t *testing.T) {
 			services: []string{"web", "db"}, renewAnonymous: true, removeOrphans: true, pull: "always", noDeps: true,
 			grace: &grace, scale: map[string]int{"web": 2, "db": 0},
 		},
-		detach: true, waitTimeout: 5 * time.Second,
+		detach: true, waitTimeout: 5 * time.Second, menu: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -18,7 +18,7 @@ type upOptions struct {
 	exitCodeFrom                   string
 	noPrefix, noColour, timestamps bool
 	attach, noAttach               []string
-	attachDependencies             bool
+	attachDependencies, menu       bool
 }
 
 func newUp(env *Env, run action[upOptions]) *cobra.Command {
@@ -30,6 +30,9 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 			opt.services, opt.waitTimeout = args, time.Duration(seconds)*time.Second
 			if err := opt.check(); err != nil {
 				return err
+			}
+			if opt.detach && opt.menu && cmd.Flags().Changed("menu") {
+				return errors.New("--menu is for an up that shows logs: it does not go with -d and --wait")
 			}
 			// up takes signals itself: they mean another thing while it shows logs.
 			return run(cmd.Context(), env, opt)
@@ -54,6 +57,7 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 	f.BoolVar(&opt.noPrefix, "no-log-prefix", false, "Leave out the container's name in front of each line")
 	f.BoolVar(&opt.noColour, "no-color", false, "Print without colours")
 	f.BoolVar(&opt.timestamps, "timestamps", false, "Show the time of each line")
+	f.BoolVar(&opt.menu, "menu", menuByDefault(env.getenv("COMPOSE_MENU")), "Take keys in a terminal: d detaches (COMPOSE_MENU)")
 	return cmd
 }
 
