@@ -30,13 +30,15 @@ func lookUp(run control.Run, p *specs.Process) error {
 	name := p.Args[0]
 	paths := candidates(name, p)
 	for _, path := range paths {
-		switch why := executable(root, path); {
+		why := executable(root, path)
+		unfit := errors.Is(why, unix.EISDIR) || errors.Is(why, unix.EACCES)
+		switch {
 		case why == nil:
 			return nil
 		case errors.Is(why, unix.ENOENT), errors.Is(why, unix.ENOTDIR):
-		case strings.Contains(name, "/") && (why == unix.EISDIR || why == unix.EACCES):
+		case strings.Contains(name, "/") && unfit:
 			return &runtime.CommandError{Code: 126, Message: fmt.Sprintf("exec: %q: %s", name, why)}
-		case why != unix.EISDIR && why != unix.EACCES: // which $PATH goes on after, as execvp(3)
+		case !unfit: // which $PATH goes on after, as execvp(3)
 			return nil
 		}
 	}
