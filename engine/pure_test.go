@@ -180,6 +180,9 @@ func TestFilterFile(t *testing.T) {
 	spec := func() *specs.Spec {
 		return &specs.Spec{Linux: &specs.Linux{Seccomp: &specs.LinuxSeccomp{DefaultAction: specs.ActErrno}}}
 	}
+	if program, kind, err := e.runtime(); program != crun || err != nil {
+		t.Fatalf("the runtime is %q, a %s: %v", program, kind, err)
+	}
 	path, err := e.filter(spec())
 	if err != nil || !strings.HasPrefix(path, filepath.Join(dir, "filters")) {
 		t.Fatalf("%q, %v", path, err)
