@@ -59,19 +59,30 @@ func (f Files) CopyIn(ctx context.Context, c Copy) error {
 	return inContainer(c.Container, transfer(ctx, from, to, as, owner))
 }
 
+// inside finds what is to be copied from a container; done lets go of it.
+func (f Files) inside(ctx context.Context, c Copy) (from place, done func(), err error) {
+	t, err := f.tree(ctx, c.Container)
+	if err != nil {
+		return place{}, nil, err
+	}
+	if from, err = lookup(t, c.Inside, c.Follow); err != nil {
+		t.close()
+		return place{}, nil, fmt.Errorf("cannot copy %q of container %q: %w", c.Inside, c.Container, err)
+	}
+	return from, func() {
+		from.close()
+		t.close()
+	}, nil
+}
+
 // CopyOut copies from a container, which need not run, to the host. What is copied belongs to the caller, as docker has
 // it.
 func (f Files) CopyOut(ctx context.Context, c Copy) error {
-	t, err := f.tree(ctx, c.Container)
+	from, done, err := f.inside(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	from, err := lookup(t, c.Inside, c.Follow)
-	if err != nil {
-		return fmt.Errorf("cannot copy %q of container %q: %w", c.Inside, c.Container, err)
-	}
-	defer from.close()
+	defer done()
 	to, as, err := destination(hostTree{}, c.Outside, from)
 	if err != nil {
 		return fmt.Errorf("cannot copy to %q: %w", c.Outside, err)
@@ -82,16 +93,11 @@ func (f Files) CopyOut(ctx context.Context, c Copy) error {
 
 // PackOut writes what CopyOut would copy as a tar stream.
 func (f Files) PackOut(ctx context.Context, c Copy, w io.Writer) error {
-	t, err := f.tree(ctx, c.Container)
+	from, done, err := f.inside(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	from, err := lookup(t, c.Inside, c.Follow)
-	if err != nil {
-		return fmt.Errorf("cannot copy %q of container %q: %w", c.Inside, c.Container, err)
-	}
-	defer from.close()
+	defer done()
 	return archive.Pack(ctx, w, from.dir, from.name, from.base)
 }
 
