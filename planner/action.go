@@ -59,8 +59,15 @@ type (
 		Ports []pod.Port
 	}
 	// CreateContainer makes a container's root and its bundle. It takes over the anonymous volumes that the
-	// removal of the container before it has left.
-	CreateContainer struct{ Container pod.Container }
+	// removal of the container before it has left, or shares those of one that still runs.
+	CreateContainer struct {
+		Container pod.Container
+		// Shares names the container of this pod whose anonymous volumes it has too; "" for none.
+		Shares string
+	}
+	// RenameContainer gives a container, while it runs, the name of another, which is called Was from then on and gets
+	// no more connections; "" where there is no other.
+	RenameContainer struct{ Name, To, Was string }
 	// UpdateContainer changes what needs no new container: Changed names it.
 	UpdateContainer struct {
 		Container pod.Container
@@ -91,6 +98,8 @@ type (
 		Name     string
 		Until    pod.Until
 		Required bool
+		// Steady is how long a container that is ready must stay so.
+		Steady time.Duration
 	}
 	// StopContainer asks a container to end and kills it after Grace. It is not restarted.
 	StopContainer struct {
@@ -205,11 +214,23 @@ func (a RunPreStop) describe() Description {
 }
 
 func (a WaitContainer) describe() Description {
-	return Description{KindContainer, a.Name, "wait", "until " + string(a.Until)}
+	d := Description{KindContainer, a.Name, "wait", "until " + string(a.Until)}
+	if a.Steady > 0 {
+		d.Detail += " for " + a.Steady.String()
+	}
+	return d
 }
 
 func (a StopContainer) describe() Description {
 	return Description{KindContainer, a.Name, "stop", ""}
+}
+
+func (a RenameContainer) describe() Description {
+	d := Description{KindContainer, a.Name, "rename", "to " + a.To}
+	if a.Was != "" {
+		d.Detail += ", which becomes " + a.Was
+	}
+	return d
 }
 
 func (a KillContainer) describe() Description {

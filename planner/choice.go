@@ -20,6 +20,11 @@ type fate struct {
 	bounce string
 	// updated names what changes of it without a new container.
 	updated []string
+	// turn says that it is replaced in its service's turn, heir what there is of its successor already.
+	turn turn
+	heir *pod.ContainerStatus
+	// follows marks one that nobody named: it restarts with what it depends on.
+	follows bool
 }
 
 // created says whether the plan makes the container.
@@ -51,6 +56,10 @@ type choice struct {
 	names []string
 	// topology is the pod's network as planned, with those that the plan leaves alone.
 	topology pod.Topology
+	// networks are the desired ones as the file has them.
+	networks []pod.Network
+	// during is what it is while containers and their successors both run.
+	during pod.Spec
 	// services are those selected, some of which may have no container.
 	services map[string]bool
 	// notes are for the plan.
@@ -59,7 +68,7 @@ type choice struct {
 
 func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 	desired, notes := provided(desired, observed)
-	ch := &choice{desired: desired, observed: observed, opt: opt, notes: notes, fates: map[string]*fate{}, services: map[string]bool{}}
+	ch := &choice{desired: desired, observed: observed, opt: opt, notes: notes, networks: desired.Networks, fates: map[string]*fate{}, services: map[string]bool{}}
 	for _, s := range desired.Idle {
 		ch.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
 	}
@@ -88,6 +97,10 @@ func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 func (ch *choice) chooseFates() {
 	for _, name := range ch.names {
 		f := ch.fates[name]
+		if f.turn == startFirst {
+			continue // that was decided for good
+		}
+		f.replace, f.bounce, f.start, f.updated = "", "", "", nil
 		switch {
 		case !f.exists:
 		case onRecreated(ch, f) != "":
@@ -155,7 +168,7 @@ func (ch *choice) bounceDependents() bool {
 			continue
 		}
 		if f == nil {
-			f = &fate{want: c.Container, have: c, exists: true}
+			f = &fate{want: c.Container, have: c, exists: true, follows: true}
 		}
 		if f.created() || f.bounce != "" || !c.Run.State.Alive() {
 			continue
@@ -263,12 +276,16 @@ func (ch *choice) orphan(c pod.ContainerStatus) bool {
 
 // surplus says whether a container is a replica more than its service, of those planned, should have.
 func (ch *choice) surplus(c pod.ContainerStatus) bool {
-	return !c.OneOff && !ch.asFound && ch.fates[c.Name] == nil && ch.services[c.Service]
+	return !c.OneOff && !ch.asFound && ch.fates[c.Name] == nil && ch.services[c.Service] && !ch.succeeds(c)
 }
 
 // whyLeave says why a container that is not wanted is removed, "" to leave it alone.
 func (ch *choice) whyLeave(c pod.ContainerStatus) string {
 	switch {
+	case c.Leaving && ch.surplus(c):
+		return "its successor has taken its place"
+	case c.Succeeds != "" && ch.surplus(c):
+		return "it is no successor of " + c.Succeeds + " any more"
 	case ch.surplus(c):
 		return fmt.Sprintf("service %s has fewer replicas now, or another container_name", c.Service)
 	case ch.orphan(c) && ch.opt.RemoveOrphans:

@@ -22,10 +22,17 @@ type (
 func (ch division) divide() error {
 	all := ch.desired
 	all.Containers = slices.Clone(all.Containers)
-	all.Networks = slices.Clone(all.Networks)
+	all.Networks = slices.Clone(ch.networks)
 	before := &pod.Spec{}
 	if was := ch.observed.Spec; was != nil {
 		before.Cells, before.Networks = was.Cells, was.Networks
+	}
+	// A plan that was cut off has left cells that the pod was not to have any more.
+	before.Cells = slices.Clone(before.Cells)
+	for _, c := range ch.observed.Topology.Cells {
+		if !slices.ContainsFunc(before.Cells, func(b pod.Cell) bool { return b.Name == c.Name }) {
+			before.Cells = append(before.Cells, c)
+		}
 	}
 	for _, c := range ch.observed.Containers {
 		before.Containers = append(before.Containers, c.Container)
@@ -61,6 +68,20 @@ func (ch division) divide() error {
 	ch.desired.Denied = ch.denied()
 	if all.Denied = ch.desired.Denied; ch.opt.Recreate == RecreateNone {
 		all.Denied = nil // nobody may be moved
+	}
+	return ch.plan(all, before)
+}
+
+// plan gives cells to all of a pod: where containers and their successors both run, first to both, so that what stays
+// when the ones have gone is where the others were.
+func (ch division) plan(all pod.Spec, before *pod.Spec) error {
+	ch.during = pod.Spec{}
+	if both, some := ch.both(all); some {
+		during, err := cells.Plan(both, ch.observed.Images, before)
+		if err != nil {
+			return err
+		}
+		ch.during, before = during, ch.succeeded(during)
 	}
 	planned, err := cells.Plan(all, ch.observed.Images, before)
 	if err != nil {
@@ -106,6 +127,42 @@ func noteDenied(u *up) {
 	}
 }
 
+// both is a pod with the containers that are there in place of those wanted, and their successors beside them.
+func (ch division) both(all pod.Spec) (both pod.Spec, some bool) {
+	both = all
+	both.Containers = nil
+	for _, c := range all.Containers {
+		f := ch.fates[c.Name]
+		if f == nil || f.turn != startFirst {
+			both.Containers = append(both.Containers, c)
+			continue
+		}
+		some = true
+		if f.exists {
+			both.Containers = append(both.Containers, f.have.Container)
+		}
+		both.Containers = append(both.Containers, f.want.Successor())
+	}
+	slices.SortFunc(both.Containers, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
+	return both, some
+}
+
+// succeeded is a pod once every successor has taken its place.
+func (ch division) succeeded(during pod.Spec) *pod.Spec {
+	var rest []pod.Container
+	for _, c := range during.Containers {
+		f := ch.fates[c.Name]
+		switch {
+		case c.Succeeds != "" && ch.fates[c.Succeeds] != nil:
+			rest = append(rest, c.Renamed(c.Succeeds))
+		case f == nil || f.turn != startFirst:
+			rest = append(rest, c)
+		}
+	}
+	during.Containers = rest
+	return &during
+}
+
 // settle takes over what was planned of cells.
 func (ch division) settle(planned pod.Spec) {
 	ch.topology = planned.Topology()
@@ -142,6 +199,9 @@ func whyMoved(ch *choice, f *fate) string {
 // that have not left theirs yet.
 func (u connection) meanwhile() pod.Topology {
 	t := u.topology
+	if u.during.Cells != nil {
+		t = u.during.Topology()
+	}
 	t.Cells, t.Networks, t.Members = slices.Clone(t.Cells), slices.Clone(t.Networks), slices.Clone(t.Members)
 	was := u.observed.Topology
 	for _, c := range was.Cells {

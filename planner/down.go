@@ -71,9 +71,12 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 	return plan
 }
 
-// Undo plans the way back from a failed Up of a pod that did not exist before. Once a container has run, what it
-// did is worth a look, and nothing is undone.
+// Undo plans the way back from a failed Up: of successors whose service rolls back, and of a pod that did not exist
+// before. Once a container of that has run, what it did is worth a look, and nothing is undone.
 func Undo(before, now pod.Status) *Plan {
+	if leave := undone(now); len(leave) > 0 {
+		return rollback(now, leave)
+	}
 	// A provider may have made something that the next up finds.
 	if before.Spec != nil || before.Up || len(now.Providers) > 0 {
 		return &Plan{Project: now.Name}

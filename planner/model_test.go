@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -41,7 +42,7 @@ func invariants(t *testing.T, plan *planner.Plan) {
 				t.Errorf("%v removes a container before it has stopped", s)
 			}
 		case planner.PullImage, planner.CreateVolume, planner.CreateSandbox, planner.ConnectCells, planner.PublishPorts, planner.UpdateContainer,
-			planner.RunPostStart, planner.RunPreStop, planner.WaitContainer, planner.KillContainer, planner.PauseContainer, planner.UnpauseContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage, planner.RunProvider, planner.PushImage:
+			planner.RenameContainer, planner.RunPostStart, planner.RunPreStop, planner.WaitContainer, planner.KillContainer, planner.PauseContainer, planner.UnpauseContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage, planner.RunProvider, planner.PushImage:
 			// carryOut tells what goes wrong with these.
 		}
 	}
@@ -61,6 +62,7 @@ type model struct{ pod.Status }
 // carryOut does a plan's first steps, in a random one of the orders that it allows.
 func (m *model) carryOut(plan *planner.Plan, steps int, rnd *rand.Rand) error {
 	done := map[int]bool{}
+	serving := m.serving(plan)
 	for range min(steps, len(plan.Steps)) {
 		var ready []planner.Step
 		for _, s := range plan.Steps {
@@ -74,8 +76,43 @@ func (m *model) carryOut(plan *planner.Plan, steps int, rnd *rand.Rand) error {
 		if err := m.do(s.Action); err != nil {
 			return fmt.Errorf("step %d: %w, in the plan\n%s", s.ID, err, plan)
 		}
+		for _, service := range serving {
+			if !m.runs(service) {
+				return fmt.Errorf("step %d: nothing runs of %s, in the plan\n%s", s.ID, service, plan)
+			}
+		}
 	}
 	return nil
+}
+
+// serving are the services of which something must run all the time: those that start first, of which one of the
+// containers that stay runs now and is not restarted with another. A plan that starts nothing promises nothing.
+func (m *model) serving(plan *planner.Plan) []string {
+	created, started := map[string]bool{}, map[string]bool{}
+	for _, s := range plan.Steps {
+		switch a := s.Action.(type) {
+		case planner.CreateContainer:
+			created[a.Container.Name] = true
+		case planner.StartContainer:
+			started[a.Name] = true
+		default:
+		}
+	}
+	var all []string
+	for _, c := range plan.Pod.Containers {
+		have, _ := m.Container(c.Name)
+		restarts, onlyMade := started[c.Name] && !created[c.Name], created[c.Name] && !started[c.Name]
+		if c.Update != nil && c.Update.StartFirst && have.Run.State == pod.StateRunning && !restarts && !onlyMade {
+			all = append(all, c.Service)
+		}
+	}
+	return all
+}
+
+func (m *model) runs(service string) bool {
+	return slices.ContainsFunc(m.Containers, func(c pod.ContainerStatus) bool {
+		return c.Service == service && c.Run.State == pod.StateRunning
+	})
 }
 
 func (m *model) do(action planner.Action) error {
@@ -85,16 +122,18 @@ func (m *model) do(action planner.Action) error {
 	case planner.CreateVolume:
 		m.Volumes = append(m.Volumes, a.Volume.Name)
 	case planner.CreateSandbox:
-		m.Up, m.Ports, m.Topology = true, a.Ports, a.Topology
+		m.Up, m.Ports, m.Topology = true, slices.Clone(a.Ports), a.Topology
+		m.Topology.Members = slices.Clone(a.Topology.Members)
 	case planner.ConnectCells:
 		m.Topology = a.Topology
+		m.Topology.Members = slices.Clone(a.Topology.Members)
 		for _, c := range m.Containers {
 			if c.Run.State.Alive() && !m.hasCell(c.Cell) {
 				return fmt.Errorf("%s lives in cell %s, which goes", c.Name, c.Cell)
 			}
 		}
 	case planner.PublishPorts:
-		m.Ports = a.Ports
+		m.Ports = slices.Clone(a.Ports)
 		if !m.Up {
 			return fmt.Errorf("no pod to publish the ports of")
 		}
@@ -124,6 +163,8 @@ func (m *model) do(action planner.Action) error {
 			}
 			return nil
 		})
+	case planner.RenameContainer:
+		return m.rename(a)
 	case planner.StopContainer:
 		return m.with(a.Name, m.stop)
 	case planner.RemoveContainer:
@@ -148,6 +189,34 @@ func (m *model) do(action planner.Action) error {
 	default:
 		return fmt.Errorf("no model of %T", a)
 	}
+	return nil
+}
+
+// rename refuses to make a container the one that is asked for that could not answer.
+func (m *model) rename(a planner.RenameContainer) error {
+	names := map[string]string{a.Name: a.To}
+	if _, there := m.Container(a.To); there != (a.Was != "") {
+		return fmt.Errorf("%s becomes %q", a.To, a.Was)
+	} else if there {
+		names[a.To] = a.Was
+	}
+	if c, _ := m.Container(a.Name); c.Run.State != pod.StateRunning || c.Health != nil && c.Run.Health != pod.HealthHealthy {
+		return fmt.Errorf("%s takes a place and is not ready", a.Name)
+	}
+	for i := range m.Containers {
+		if c := &m.Containers[i]; names[c.Name] != "" {
+			c.Leaving, c.Succeeds = c.Name == a.To, ""
+			c.Container = c.Renamed(names[c.Name])
+		}
+	}
+	for i := range m.Ports {
+		m.Ports[i].Container = cmp.Or(names[m.Ports[i].Container], m.Ports[i].Container)
+	}
+	for i := range m.Topology.Members {
+		m.Topology.Members[i].Container = cmp.Or(names[m.Topology.Members[i].Container], m.Topology.Members[i].Container)
+	}
+	slices.SortFunc(m.Topology.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
+	slices.SortFunc(m.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }
 

@@ -368,6 +368,31 @@ func set(c *pod.Container, key, value string) {
 			}
 			c.PreStart = append(c.PreStart, h)
 		}
+	case "update": // start-first,parallelism:1,delay:5s,monitor:1s,continue; parallelism is 1
+		c.Update = &pod.Update{Parallelism: 1}
+		for _, w := range list {
+			key, value, _ := strings.Cut(w, ":")
+			d, _ := time.ParseDuration(value)
+			switch key {
+			case "start-first":
+				c.Update.StartFirst = true
+			case "parallelism":
+				c.Update.Parallelism = atoi(value)
+			case "delay":
+				c.Update.Delay = d
+			case "monitor":
+				c.Update.Monitor = d
+			case "rollback", "continue":
+				c.Update.OnFailure = pod.FailureAction(key)
+			}
+		}
+	case "cell":
+		c.Cell = value
+	case "successor": // of the container that it has the name of
+		*c = c.Successor()
+	case "leaving":
+		*c = c.Renamed(pod.PredecessorName(c.Name))
+		c.Leaving = true
 	case "hook":
 		c.OneOff, c.Hook = true, value
 	case "post-start":

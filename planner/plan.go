@@ -18,8 +18,10 @@ import (
 type Plan struct {
 	Project string
 	// Pod is what Up makes of the pod: what was desired, with the cells that were planned.
-	Pod   pod.Spec
-	Steps []Step
+	Pod pod.Spec
+	// During is the pod while containers and their successors both run; nil where it is never so.
+	During *pod.Spec
+	Steps  []Step
 	// Notes are for the user to know and need no step: containers of services that the file no longer has.
 	Notes []string
 }

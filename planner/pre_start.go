@@ -15,8 +15,12 @@ func preStart(u *up, f *fate, after, past []int) int {
 			why := h.Hook + " of " + f.want.Service
 			h.Cell = f.want.Cell
 			made := append(u.ingredients(&fate{want: h}), u.removedBy[h.Name])
-			for _, from := range h.VolumesFrom {
-				made = append(made, u.createdBy[from.Container])
+			h.VolumesFrom = slices.Clone(h.VolumesFrom)
+			for i, from := range h.VolumesFrom {
+				if giver := u.fates[from.Container]; giver != nil && giver.turn == startFirst {
+					h.VolumesFrom[i].Container = pod.SuccessorName(from.Container)
+				}
+				made = append(made, u.createdBy[h.VolumesFrom[i].Container])
 			}
 			created := u.plan.add(CreateContainer{Container: h}, why, made...)
 			started := u.plan.add(StartContainer{Name: h.Name}, why, append(slices.Clone(after), created, last)...)

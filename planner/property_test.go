@@ -1,11 +1,13 @@
 package planner_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
@@ -38,7 +40,7 @@ func converges(t *testing.T, rnd *rand.Rand) bool {
 			if err != nil {
 				return false
 			}
-			m.Spec = &plan.Pod
+			m.Spec = cmp.Or(plan.During, &plan.Pod)
 			invariants(t, plan)
 			if err := m.carryOut(plan, rnd.IntN(len(plan.Steps)+1), rnd); err != nil {
 				t.Error(err)
@@ -123,14 +125,18 @@ func randomSpec(rnd *rand.Rand) pod.Spec {
 		}
 		before = append(before, service)
 		oneShot[service] = rnd.IntN(4) == 0
-		n := 1 + rnd.IntN(2)
+		n := 1 + rnd.IntN(3)
+		var update *pod.Update
+		if !oneShot[service] && rnd.IntN(2) == 0 {
+			update = &pod.Update{StartFirst: rnd.IntN(3) > 0, Parallelism: rnd.IntN(3), Delay: time.Duration(rnd.IntN(2)) * time.Second}
+		}
 		network := []string{"default", "default", "other"}[rnd.IntN(3)]
 		for r := 1; r <= n; r++ {
 			c := replica(service, r)
 			c.Image = []string{"x", "y"}[rnd.IntN(2)]
 			c.Env = map[string]string{"V": fmt.Sprint(rnd.IntN(2))}
 			c.Labels = map[string]string{"l": fmt.Sprint(rnd.IntN(2))}
-			c.After = after
+			c.After, c.Update = after, update
 			if !oneShot[service] && c.Image == "x" {
 				c.PostStart, c.PreStop = hooks([]string{"a", "b"}), hooks([]string{"c"})
 			}

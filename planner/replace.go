@@ -15,7 +15,7 @@ import (
 // container.
 func live(field string) bool {
 	switch field {
-	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "PullAfter", "Listens", "PreStop", "Networks", "NetworkMode", "Sharing":
+	case "Labels", "Ports", "After", "Restart", "Stop", "Pull", "PullAfter", "Listens", "PreStop", "Networks", "NetworkMode", "Sharing", "Update":
 		return true
 	}
 	return false
@@ -25,6 +25,7 @@ func live(field string) bool {
 func keep(want, have pod.Container) pod.Container {
 	have.Labels, have.Ports, have.After, have.Restart = want.Labels, want.Ports, want.After, want.Restart
 	have.PullAfter, have.Stop, have.Pull, have.PreStop = want.PullAfter, want.Stop, want.Pull, want.PreStop
+	have.Update = want.Update
 	return have
 }
 
@@ -79,6 +80,8 @@ func words(field string) string {
 		return "network_mode"
 	case "Sharing":
 		return "x-pcompose"
+	case "Update":
+		return "update_config"
 	case "Storage":
 		return "storage_opt"
 	}

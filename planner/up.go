@@ -62,6 +62,12 @@ func (u *up) make() (*Plan, error) {
 		return nil, err
 	}
 	u.chooseFates()
+	for (rollout{u}).choose() {
+		if err := (division{u.choice}).divide(); err != nil {
+			return nil, err
+		}
+		u.chooseFates()
+	}
 	noteDenied(u)
 	if err := errors.Join(lacking(u.choice), u.pullImages()); err != nil {
 		return nil, err
@@ -80,8 +86,9 @@ func (u *up) make() (*Plan, error) {
 	if !u.opt.CreateOnly {
 		u.startContainers()
 	}
+	rollout{u}.unpublish()
 	connection{u}.disconnect()
-	u.plan.Pod = u.desired
+	u.plan.Pod, u.plan.During = u.desired, rollout{u}.pod()
 	return u.plan, nil
 }
 
@@ -96,6 +103,8 @@ type up struct {
 	waits    map[pod.Dependency]map[string]int
 	// pulls are all pulls: nothing is made before every image is there, so that a missing one leaves nothing.
 	pulls []int
+	// turns are the replacements of each service so far.
+	turns map[string]*turns
 	// portsDone is the step that makes the network, or changes its ports.
 	portsDone int
 }
@@ -105,7 +114,7 @@ func newUp(c *choice) *up {
 		choice: c, plan: &Plan{Project: c.desired.Name, Notes: c.notes},
 		made: map[string]int{}, stoppedBy: map[string]int{}, removedBy: map[string]int{},
 		createdBy: map[string]int{}, updatedBy: map[string]int{}, startedBy: map[string]int{},
-		waits: map[pod.Dependency]map[string]int{}, provided: map[string]int{},
+		waits: map[pod.Dependency]map[string]int{}, provided: map[string]int{}, turns: map[string]*turns{},
 	}
 }
 

@@ -75,7 +75,7 @@ func (u *up) createVolumes() {
 
 // sandbox adds the pod's namespaces, or the change of its cells and published ports.
 func (u *up) sandbox() {
-	ports := u.published()
+	ports := u.published(true)
 	if !u.observed.Up {
 		if !u.opt.CreateOnly && len(u.names) > 0 {
 			u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Topology: u.topology, Ports: ports}, "not running", u.pulls...)
@@ -95,14 +95,19 @@ func (u *up) sandbox() {
 }
 
 // published are the ports the pod should have after the plan: those of the selected containers, and of the
-// living ones that the plan does not touch.
-func (u *up) published() []pod.Port {
+// living ones that the plan does not touch; or before any container is stopped.
+func (u *up) published(before bool) []pod.Port {
 	var ports []pod.Port
 	for _, name := range u.names {
-		ports = append(ports, u.fates[name].want.Ports...)
+		f := u.fates[name]
+		if f.turn == startFirst && before {
+			ports = append(ports, rollout{u}.ports(f)...)
+			continue
+		}
+		ports = append(ports, f.want.Ports...)
 	}
 	for _, c := range u.observed.Containers {
-		if u.fates[c.Name] == nil && c.Run.State.Alive() && u.whyLeave(c) == "" {
+		if u.fates[c.Name] == nil && !u.succeeds(c) && c.Run.State.Alive() && u.whyLeave(c) == "" {
 			ports = append(ports, c.Ports...)
 		}
 	}
@@ -114,7 +119,7 @@ func (u *up) published() []pod.Port {
 func (u *up) stopReplaced() {
 	for _, name := range reverseOrder(u.observed.Containers) {
 		f := u.fates[name]
-		if f == nil || !f.exists {
+		if f == nil || !f.exists || f.turn != atOnce {
 			continue
 		}
 		if f.stopped() {
@@ -190,6 +195,9 @@ func (u *up) removeOrphans() {
 			u.stoppedBy[name] = u.plan.stop(c, u.grace(c.Stop), why, u.dependentsStopped(name)...)
 		}
 		u.removedBy[name] = u.plan.remove(c, true, why, append(u.takersRemoved(name), u.stoppedBy[name])...)
+		if c.Leaving || c.Succeeds != "" { // another has its volumes too
+			u.plan.loses("")
+		}
 	}
 }
 
@@ -215,19 +223,24 @@ func (u *up) cleared(want pod.Container) []int {
 func (u *up) createContainers() {
 	for _, name := range givingOrder(u.choice) {
 		f := u.fates[name]
-		if !f.created() {
+		if !f.created() || f.turn != atOnce {
 			continue
 		}
-		action, why := CreateContainer{Container: f.want}, "does not exist"
-		if f.replace != "" {
-			why = f.replace
-		}
-		after := append(u.ingredients(f), u.removedBy[name])
-		for _, from := range f.want.VolumesFrom {
-			after = append(after, u.createdBy[from.Container])
-		}
-		u.createdBy[name] = u.plan.add(action, why, after...)
+		u.createdBy[name] = u.create(f, CreateContainer{Container: f.want})
 	}
+}
+
+// create adds the creation of a container, after what it is made of and the removal of one of its name.
+func (u *up) create(f *fate, a CreateContainer) int {
+	why := "does not exist"
+	if f.replace != "" {
+		why = f.replace
+	}
+	after := append(u.ingredients(f), u.removedBy[a.Container.Name])
+	for _, from := range f.want.VolumesFrom {
+		after = append(after, u.createdBy[from.Container])
+	}
+	return u.plan.add(a, why, after...)
 }
 
 func (u *up) updateContainers() {
@@ -245,32 +258,13 @@ func (u *up) startContainers() {
 		wants[i] = u.fates[name].want
 	}
 	for _, name := range startOrder(wants) {
-		f := u.fates[name]
-		if f.start == "" {
-			if from, why := f.hooksLeft(); why != "" {
-				u.startedBy[name] = u.plan.postStart(f.want, from, why, u.updatedBy[name])
-			}
-			continue
-		}
-		after := append(u.cleared(f.want), u.createdBy[name], u.updatedBy[name], u.stoppedBy[name], u.portsDone)
-		var past []int
-		for _, d := range f.want.After {
-			after = append(after, u.provided[d.On])
-			for _, on := range u.replicas(d.On) {
-				switch {
-				case u.fates[on] == nil: // --no-deps waits for none
-				case d.Required:
-					after = append(after, u.await(on, d))
-				default:
-					past = append(past, u.await(on, d))
-				}
-			}
-		}
-		after = append(after, preStart(u, f, after, past))
-		u.startedBy[name] = u.plan.add(StartContainer{Name: name, Restart: u.opt.Restart}, f.start, after...)
-		u.plan.past(past...)
-		if last := u.plan.postStart(f.want, 0, f.start, u.startedBy[name]); last != 0 {
-			u.startedBy[name] = last
+		switch f := u.fates[name]; f.turn {
+		case startFirst:
+			rollout{u}.ahead(f)
+		case stopFirst:
+			rollout{u}.inPlace(f)
+		case atOnce:
+			u.startContainer(f)
 		}
 	}
 	if u.opt.Wait {
@@ -280,6 +274,38 @@ func (u *up) startContainers() {
 			}
 		}
 	}
+}
+
+// startContainer adds the start of a container, or what an earlier one still lacks.
+func (u *up) startContainer(f *fate) {
+	name := f.want.Name
+	if f.start != "" {
+		u.startedBy[name] = u.start(f, f.want, u.createdBy[name], u.updatedBy[name], u.stoppedBy[name])
+	} else if from, why := f.hooksLeft(); why != "" {
+		u.startedBy[name] = u.plan.postStart(f.want, from, why, u.updatedBy[name])
+	}
+}
+
+// start adds the start of a container behind steps and what it depends on, with its hooks, and returns the last of it.
+func (u *up) start(f *fate, c pod.Container, behind ...int) int {
+	after := append(slices.Concat(u.cleared(c), behind), u.portsDone)
+	var past []int
+	for _, d := range c.After {
+		after = append(after, u.provided[d.On])
+		for _, on := range u.replicas(d.On) {
+			switch {
+			case u.fates[on] == nil: // --no-deps waits for none
+			case d.Required:
+				after = append(after, u.await(on, d))
+			default:
+				past = append(past, u.await(on, d))
+			}
+		}
+	}
+	after = append(after, preStart(u, f, after, past))
+	started := u.plan.add(StartContainer{Name: c.Name, Restart: u.opt.Restart}, f.start, after...)
+	u.plan.past(past...)
+	return max(started, u.plan.postStart(c, 0, f.start, started))
 }
 
 // await is the step after which a container has come as far as a dependency asks; 0 where it has already.

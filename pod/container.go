@@ -13,6 +13,10 @@ type Container struct {
 	OneOff bool `json:",omitempty"`
 	// AutoRemove marks a one-off container that nobody waits for and that goes, once it has ended, with the next `up` or `run`.
 	AutoRemove bool `json:",omitempty"`
+	// Succeeds is the container whose place it takes once it is ready; "" for one that has its place. Leaving marks one
+	// whose successor has taken its name.
+	Succeeds string `json:",omitempty"`
+	Leaving  bool   `json:",omitempty"`
 	// Cell names the network namespace it lives in.
 	Cell string
 
@@ -93,6 +97,8 @@ type Container struct {
 	Restart Restart      `json:",omitzero"`
 	Stop    Stop         `json:",omitzero"`
 	Log     Log          `json:",omitzero"`
+	// Update is nil where the file does not say how its service is updated: then all that changed are replaced at once.
+	Update *Update `json:",omitempty"`
 }
 
 // Hook is a command that runs in a container at a point of its life.

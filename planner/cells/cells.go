@@ -100,7 +100,7 @@ func (p *partition) remember(before *pod.Spec) {
 		if claims[u.before] == nil {
 			claims[u.before] = map[string]int{}
 		}
-		claims[u.before][u.claim()] += len(u.members)
+		claims[u.before][u.claim()] += u.weight()
 	}
 	for _, u := range p.units {
 		mine := claims[u.before][u.claim()]
@@ -190,17 +190,20 @@ func (p *partition) colour(class string) {
 	p.cells = append(p.cells, made...)
 }
 
-// deniedLast are the indices of units, those that could not bind a port behind the others.
+// deniedLast are the indices of units: first those that cannot be moved, last those that could not bind a port.
 func deniedLast(units []*unit) []int {
-	var first, last []int
+	var first, next, last []int
 	for i, u := range units {
-		if len(u.denied) > 0 {
-			last = append(last, i)
-		} else {
+		switch {
+		case u.stays:
 			first = append(first, i)
+		case len(u.denied) > 0:
+			last = append(last, i)
+		default:
+			next = append(next, i)
 		}
 	}
-	return append(first, last...)
+	return slices.Concat(first, next, last)
 }
 
 // choose names the cells that have no name yet. The first is the largest that may be, unless the pod has one.
@@ -259,6 +262,7 @@ func (p *partition) why(i int, first *cell) string {
 
 // fresh is a name for a cell that is made for a container, which nothing else has.
 func (p *partition) fresh(container string) string {
+	container = strings.TrimSuffix(container, pod.SuccessorName("")) // it will have the name of the other
 	name := container
 	for n := 2; p.taken[name]; n++ {
 		name = fmt.Sprintf("%s.%d", container, n)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -26,6 +27,8 @@ type unit struct {
 	// held are the ports that others could not bind since a member had them, with that member; denied are those that a
 	// member could not bind, with who had each. Neither is a promise: what runs well beside them stays.
 	held, denied map[pod.Listen]string
+	// stays marks one that runs until its successor is ready: nothing can move it meanwhile.
+	stays bool
 	// before is the cell it was in, "" for none.
 	before string
 }
@@ -52,6 +55,7 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 		for _, l := range declared(c, images) {
 			u.listens[l] = cmp.Or(u.listens[l], name)
 		}
+		u.listensAs(c, byName)
 		if c.Sharing == pod.SharingOwn && u.alone == "" {
 			u.alone = "x-pcompose.network is own"
 		}
@@ -84,12 +88,29 @@ func (u *unit) answersNames() bool {
 	return false
 }
 
+// weight decides who stays in a cell that two claim.
+func (u *unit) weight() int {
+	if u.stays {
+		return math.MaxInt32
+	}
+	return len(u.members)
+}
+
 // claim is who may have been in one cell before, and may be again.
 func (u *unit) claim() string {
 	if u.alone != "" && (u.mode == "" || u.mode == pod.NetworkNone) {
 		return "alone/" + u.members[0].Name
 	}
 	return u.class
+}
+
+// listensAs keeps a container apart from its successor, which listens where it does, declared or not.
+func (u *unit) listensAs(c pod.Container, byName map[string]pod.Container) {
+	_, succeeded := byName[pod.SuccessorName(c.Name)]
+	u.stays = u.stays || succeeded
+	if place := cmp.Or(c.Succeeds, c.Name); succeeded || c.Succeeds != "" {
+		u.listens[pod.Listen{Protocol: "as " + place}] = place
+	}
 }
 
 // owner follows network_mode to the container whose network it is. A cycle, which load refuses, ends where it began.
@@ -177,7 +198,9 @@ func (u *unit) collides(other *unit) (why string, ok bool) {
 	both := map[pod.Listen]string{}
 	for l := range u.listens {
 		if who := other.listens[l]; who != "" {
-			both[l] = fmt.Sprintf("port %d/%s is that of %s", l.Port, l.Protocol, who)
+			if both[l] = fmt.Sprintf("port %d/%s is that of %s", l.Port, l.Protocol, who); l.Port == 0 {
+				both[l] = who + " runs until its successor is ready"
+			}
 		}
 	}
 	for _, pair := range [][2]*unit{{u, other}, {other, u}} {
