@@ -54,7 +54,11 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 			return err
 		}
 		err = p.edit(func(s *state.Project) {
-			r.Anonymous = anonymous(r.Mounts(), config, s.Kept[c.Name])
+			reuse := s.Kept[c.Name]
+			if shares, ok := s.Containers[a.Shares]; ok {
+				reuse = shares.Anonymous
+			}
+			r.Anonymous = anonymous(r.Mounts(), config, reuse)
 			delete(s.Kept, c.Name)
 			s.Containers[c.Name] = r
 		})
@@ -76,7 +80,7 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	if err != nil {
 		return err
 	}
-	if err := roots.Create(r.ID, c.Name, r.ImageID, rootfs.Options{Project: p.name, StorageOpt: c.Storage, LabelOpts: labelOpts(c)}); err != nil {
+	if err := roots.Create(r.ID, rootName(r), r.ImageID, rootfs.Options{Project: p.name, StorageOpt: c.Storage, LabelOpts: labelOpts(c)}); err != nil {
 		return err
 	}
 	if err := makeMounted(roots, p.name, r); err != nil {

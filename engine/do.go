@@ -44,6 +44,8 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 		return preStop(ctx, p, a, report)
 	case planner.WaitContainer:
 		return waitContainer(ctx, p, a, report)
+	case planner.RenameContainer:
+		return renameContainer(ctx, p, a)
 	case planner.StopContainer:
 		return stopContainer(ctx, p, a)
 	case planner.KillContainer:
@@ -93,6 +95,9 @@ func waitContainer(ctx context.Context, p *Project, a planner.WaitContainer, rep
 	r, err := p.record(a.Name)
 	if err == nil {
 		err = p.client().reach(ctx, r, a.Until)
+	}
+	if err == nil && a.Steady > 0 {
+		err = p.client().stays(ctx, r, a.Until, a.Steady)
 	}
 	if err != nil && !a.Required && ctx.Err() == nil {
 		report(execute.Progress{Warning: fmt.Sprintf("%v: going on, since depends_on says required: false", err)})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/pcompose/pcompose/engine/state"
@@ -41,6 +42,25 @@ func (c client) reach(ctx context.Context, r state.Record, until pod.Until) erro
 			return err
 		}
 	}
+}
+
+// stays waits for a while, in which a container that has come as far as until must neither end nor become unhealthy. One
+// that has ended well by then has no more to do.
+func (c client) stays(ctx context.Context, r state.Record, until pod.Until, while time.Duration) error {
+	run, err := c.run(ctx, r.ID)
+	if err != nil || run.State == pod.StateExited {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, while)
+	defer cancel()
+	_, err = c.ask(bounded, control.Request{Wait: &control.Wait{ID: r.ID, Began: run.StartedAt}})
+	if err == nil {
+		return fmt.Errorf("container %q was ready and has ended within %s", r.Container.Name, while)
+	}
+	if bounded.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	return c.reach(ctx, r, until)
 }
 
 // outlive returns when a container has ended for good, or after a while.

@@ -236,7 +236,7 @@ func (u *up) create(f *fate, a CreateContainer) int {
 	if f.replace != "" {
 		why = f.replace
 	}
-	after := append(u.ingredients(f), u.removedBy[a.Container.Name])
+	after := append(u.ingredients(f), u.removedBy[a.Container.Name], u.removedBy[pod.PredecessorName(a.Container.Name)])
 	for _, from := range f.want.VolumesFrom {
 		after = append(after, u.createdBy[from.Container])
 	}

@@ -44,6 +44,9 @@ func formatRules() []formatRule {
 	for _, key := range []string{"delay", "window"} {
 		rules = append(rules, formatRule{[]string{"deploy", "restart_policy", key}, badDuration})
 	}
+	for _, key := range []string{"delay", "monitor"} {
+		rules = append(rules, formatRule{[]string{"deploy", "update_config", key}, badDuration})
+	}
 	rules = slices.Concat(rules, valueRules(), limitRules(), specRules())
 	return append(rules, formatRule{[]string{"stop_grace_period"}, badDuration},
 		formatRule{[]string{"scale"}, badCount}, formatRule{[]string{"deploy", "replicas"}, badCount})

@@ -30,6 +30,9 @@ func specRules() []formatRule {
 		{[]string{"deploy", "mode"}, func(s string) string {
 			return notOneOf(s, "replicated", "global", "replicated-job", "global-job")
 		}},
+		{[]string{"deploy", "update_config", "order"}, func(s string) string { return notOneOf(s, "start-first", "stop-first") }},
+		{[]string{"deploy", "update_config", "failure_action"}, func(s string) string { return notOneOf(s, "pause", "continue", "rollback") }},
+		{[]string{"deploy", "update_config", "parallelism"}, badCount},
 	}
 }
 

@@ -181,6 +181,7 @@ func (u *surveyor) service(s types.ServiceConfig) {
 	}
 	u.logging(s.Logging, base)
 	u.restart(s, base)
+	u.updates(s, base)
 }
 
 func (u *surveyor) logging(l *types.LoggingConfig, base string) {
@@ -201,6 +202,34 @@ func (u *surveyor) restart(s types.ServiceConfig, base string) {
 		u.limit(value{base, "restart", nil}, "policy")
 	case s.Restart == types.RestartPolicyAlways || s.Restart == types.RestartPolicyUnlessStopped:
 		u.limit(value{base, "restart", nil}, "boot")
+	}
+}
+
+// updates tells of an update that cannot go as the file says: two containers are not at one place at once, and what has been
+// stopped is not brought back.
+func (u *surveyor) updates(s types.ServiceConfig, base string) {
+	if s.Deploy == nil || s.Deploy.UpdateConfig == nil {
+		return
+	}
+	if s.Deploy.UpdateConfig.Order != "start-first" {
+		if s.Deploy.UpdateConfig.FailureAction == "rollback" {
+			u.limit(value{base, "deploy.update_config.failure_action", nil}, "stopped")
+		}
+		return
+	}
+	if s.NetworkMode != "" && s.NetworkMode != "bridge" && s.NetworkMode != "default" {
+		u.limit(value{base, "deploy.update_config.order", nil}, "fixed", "network_mode is "+s.NetworkMode)
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
+		a := s.Networks[key]
+		if a == nil {
+			continue
+		}
+		if fixed := cmp.Or(a.Ipv4Address, a.Ipv6Address, a.MacAddress, strings.Join(a.LinkLocalIPs, ", ")); fixed != "" {
+			u.limit(value{base, "deploy.update_config.order", nil}, "fixed", "both would be "+fixed+" on network "+key)
+			return
+		}
 	}
 }
 

@@ -183,6 +183,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		PostStart: hooks(s.PostStart), PreStop: hooks(s.PreStop),
 		Runtime: s.Runtime, Storage: s.StorageOpt,
 		After: t.after(s), Health: health(s.HealthCheck), Restart: restart(s), Stop: stop(s), Log: logs(s.Logging),
+		Update: update(s),
 	}
 	c.NetworkMode, c.Networks = wiring{t}.attached(s)
 	c.Sharing = wiring{t}.sharing(s)

@@ -35,6 +35,7 @@ type Request struct {
 	Update  *Update  `json:",omitempty"`
 	Publish *Publish `json:",omitempty"`
 	Connect *Connect `json:",omitempty"`
+	Rename  *Rename  `json:",omitempty"`
 	// Exec is answered twice: when the process runs (with the terminal's master, if it has one), and when it
 	// has ended. Its stdin, stdout and stderr come with the request unless it has a terminal.
 	Exec *Exec `json:",omitempty"`
@@ -96,6 +97,9 @@ type Publish struct{ Ports []pod.Port }
 
 // Connect makes the network of the pod exactly this.
 type Connect struct{ Topology pod.Topology }
+
+// Rename gives a container the name To. Another that has it is called Was from then on, and gets no more connections.
+type Rename struct{ ID, To, Was string }
 
 // Exec runs a process in a running container. Process is its runtime-spec process (config.md, "process").
 type Exec struct {

@@ -44,6 +44,9 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 			}
 		}
 		for _, name := range s.Names() {
+			if !resolves && i > 0 && s.Container.Succeeds != "" {
+				continue // nobody would tell whether it is ready
+			}
 			if count[name] == 1 || !resolves {
 				names = append(names, name)
 			}

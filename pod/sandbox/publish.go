@@ -28,7 +28,7 @@ func (e *PortTaken) Error() string {
 }
 
 // Publish makes the published ports of the pod exactly these, while it runs: what is published already stays as it
-// is, with its connections. Replicas, members of one service with the same port, may be behind one host port: they get
+// is, with its connections. Replicas, members of one service, may be behind one host port: they get
 // its connections in turn, those that are Ready. It gives the ports in their order, HostPort 0 replaced by what the kernel chose (the
 // same again in a later call). On an error the published ports are what they were before; a port in use is a
 // *PortTaken. Idempotent.
@@ -161,10 +161,13 @@ func (n *publication) bind(want []pod.Port) error {
 	return nil
 }
 
-// together says whether two ports may be behind one host port: those of replicas.
+// together says whether two ports may be behind one host port: those of replicas, of which one may be newer than another.
 func (n *publication) together(a, b pod.Port) bool {
+	if a.Container == b.Container {
+		return a.ContainerPort == b.ContainerPort
+	}
 	service := n.service(a.Container)
-	return a.ContainerPort == b.ContainerPort && (a.Container == b.Container || service != "" && service == n.service(b.Container))
+	return service != "" && service == n.service(b.Container)
 }
 
 func (n *publication) bindOne(p pod.Port) (*listener, error) {

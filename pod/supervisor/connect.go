@@ -68,24 +68,30 @@ func (n *network) closeNames() error {
 	return errors.Join(errs...)
 }
 
-// tellNames makes the resolvers answer for exactly these containers, those that run.
-func (n *network) tellNames(running []pod.Container) {
+// tellNames makes the resolvers answer for exactly these containers, those that run, and of those with a common name for
+// the ready ones where there are any.
+func (n *network) tellNames(running []pod.Container, ready map[string]bool) {
 	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
 	topology := n.pod.Topology
 	for cell, server := range n.names {
-		server.Show(func() resolver.View { return view(cell, topology, running) })
+		server.Show(func() resolver.View { return view(cell, topology, running, ready) })
 	}
 }
 
 // view is what a cell knows of the containers that run.
-func view(cell string, t pod.Topology, running []pod.Container) resolver.View {
+func view(cell string, t pod.Topology, running []pod.Container, ready map[string]bool) resolver.View {
 	v := resolver.View{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}, Services: map[string][]resolver.Service{}}
 	if hasWayOut(cell, t) {
 		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
 	}
-	for _, seen := range sandbox.See(cell, t, running) {
+	all := sandbox.See(cell, t, running)
+	answers := readyNames(all, ready)
+	for _, seen := range all {
 		c := seen.Container
 		for _, name := range namesOf(seen) {
+			if answers[name] && !ready[c.Name] {
+				continue
+			}
 			for _, a := range seen.Addrs {
 				if !slices.Contains(v.Names[name], a) {
 					v.Names[name] = append(v.Names[name], a)
@@ -97,7 +103,7 @@ func view(cell string, t pod.Topology, running []pod.Container) resolver.View {
 				v.Pointers[a] = c.Name
 			}
 		}
-		if c.OneOff {
+		if c.OneOff || answers[strings.ToLower(c.Service)] && !ready[c.Name] {
 			continue
 		}
 		for _, l := range c.Listens {
@@ -106,6 +112,17 @@ func view(cell string, t pod.Topology, running []pod.Container) resolver.View {
 		}
 	}
 	return v
+}
+
+// readyNames are the names of which a container is ready.
+func readyNames(all []sandbox.Seen, ready map[string]bool) map[string]bool {
+	names := map[string]bool{}
+	for _, seen := range all {
+		for _, name := range namesOf(seen) {
+			names[name] = names[name] || ready[seen.Container.Name]
+		}
+	}
+	return names
 }
 
 // hasWayOut says whether a cell's containers reach beyond the pod, and so may ask there: not where all their networks
@@ -157,7 +174,7 @@ func tellNetwork(s *Supervisor) {
 			ready[c.bundle.Container.Name] = c.shown.ready
 		}
 	}
-	n.tellNames(running)
+	n.tellNames(running, ready)
 	for _, m := range n.pod.Topology.Members {
 		if err := n.sandbox.Ready(m.Container, ready[m.Container]); err != nil {
 			s.warn("%v", err)
@@ -177,6 +194,6 @@ func (c *container) look() shown {
 	run := c.run.Run
 	c.shown.runs = run.State == pod.StateRunning || run.State == pod.StatePaused
 	// It takes connections when it runs, its health check says so, and nobody has asked for its end.
-	c.shown.ready = run.State == pod.StateRunning && !run.Stopped && (run.Health == "" || run.Health == pod.HealthHealthy)
+	c.shown.ready = run.State == pod.StateRunning && !run.Stopped && !c.bundle.Container.Leaving && (run.Health == "" || run.Health == pod.HealthHealthy)
 	return c.shown
 }

@@ -60,6 +60,14 @@ func (n *network) keep() error {
 	if err != nil {
 		return err
 	}
+	// What is new is kept before what is old goes: a socket may be both, under another key.
+	for key, f := range files {
+		if kept[key] == nil {
+			_, putErr := n.keeper.Put(key, f)
+			err = errors.Join(err, putErr)
+		}
+		f.Close()
+	}
 	for key, f := range kept {
 		for _, f := range f {
 			f.Close()
@@ -67,13 +75,6 @@ func (n *network) keep() error {
 		if (strings.HasPrefix(key, "listen/") || strings.HasPrefix(key, "netns/")) && files[key] == nil {
 			err = errors.Join(err, n.keeper.Drop(key))
 		}
-	}
-	for key, f := range files {
-		if kept[key] == nil {
-			_, putErr := n.keeper.Put(key, f)
-			err = errors.Join(err, putErr)
-		}
-		f.Close()
 	}
 	return err
 }

@@ -115,6 +115,8 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		return reply, errors.Join(doErr, err)
 	case req.Connect != nil:
 		return control.Reply{}, connect(ctx, s, req.Connect.Topology)
+	case req.Rename != nil:
+		return control.Reply{}, rename(ctx, s, *req.Rename)
 	case req.Shutdown != nil:
 		return control.Reply{}, s.shutdown(ctx)
 	}

@@ -106,13 +106,15 @@ func (p postMortem) about(ctx context.Context, action planner.Action, err error,
 	if c, ok := p.now.Container(name); ok && c.Hook != "" {
 		return fmt.Errorf("%s%w%s", p.place("services."+c.Service+"."+c.Hook), err, p.tail(ctx, c.Container, said))
 	}
-	i := slices.IndexFunc(p.spec.Containers, func(c pod.Container) bool { return c.Name == name })
-	if i < 0 {
+	status, exists := p.now.Container(name)
+	c, wanted := p.spec.Container(name)
+	if !wanted && status.Succeeds == "" {
 		return err
 	}
 	told[name] = true
-	c := p.spec.Containers[i]
-	status, exists := p.now.Container(name)
+	if !wanted {
+		c = status.Container
+	}
 	if !exists || status.Run.StartedAt.IsZero() || status.Run.Error != "" {
 		return err // it never ran: nothing but the error is to be said
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	}
 	// A plan with nothing to do still remembers another folder or other files.
 	if c.remember && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod)) {
-		if err := project.Remember(ctx, plan.Pod); err != nil {
+		if err := project.Remember(ctx, *cmp.Or(plan.During, &plan.Pod)); err != nil {
 			return nil, err
 		}
 	}
@@ -89,6 +90,9 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		doer = c.around(doer)
 	}
 	err = r.execute(ctx, doer, plan, c.show)
+	if err == nil && c.remember && plan.During != nil {
+		err = project.Remember(ctx, plan.Pod)
+	}
 	if err != nil && c.remember {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}

@@ -44,6 +44,8 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 		return "Updating", "Updated"
 	case planner.StartContainer:
 		return "Starting", "Started"
+	case planner.RenameContainer:
+		return "Renaming", "Renamed"
 	case planner.RunPostStart:
 		return "Running post_start", "Ran post_start"
 	case planner.RunPreStop:
