@@ -24,6 +24,7 @@ import (
 //	same                    all that is desired is there and runs, with its images, volumes and ports
 //	up                      only namespaces and supervisor
 //	web state=exited:3      all of web, made if not there already; web-2 for one of them
+//	web-1.new successor     a successor that a plan left; leaving: one that gave way
 //	gone web                not there after all
 //	image nginx id=2 listens=80
 //	ports 8080:80@web-1     exactly these are published

@@ -217,19 +217,25 @@ func (u *surveyor) updates(s types.ServiceConfig, base string) {
 		}
 		return
 	}
+	fixed := ""
 	if s.NetworkMode != "" && s.NetworkMode != "bridge" && s.NetworkMode != "default" {
-		u.limit(value{base, "deploy.update_config.order", nil}, "fixed", "network_mode is "+s.NetworkMode)
-		return
+		fixed = "network_mode"
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
-		a := s.Networks[key]
-		if a == nil {
-			continue
+		switch a := s.Networks[key]; {
+		case a == nil || fixed != "":
+		case a.Ipv4Address != "":
+			fixed = "ipv4_address"
+		case a.Ipv6Address != "":
+			fixed = "ipv6_address"
+		case a.MacAddress != "":
+			fixed = "mac_address"
+		case len(a.LinkLocalIPs) > 0:
+			fixed = "link_local_ips"
 		}
-		if fixed := cmp.Or(a.Ipv4Address, a.Ipv6Address, a.MacAddress, strings.Join(a.LinkLocalIPs, ", ")); fixed != "" {
-			u.limit(value{base, "deploy.update_config.order", nil}, "fixed", "both would be "+fixed+" on network "+key)
-			return
-		}
+	}
+	if fixed != "" {
+		u.limit(value{base, "deploy.update_config.order", nil}, "fixed", fixed)
 	}
 }
 
