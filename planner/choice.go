@@ -276,7 +276,7 @@ func (ch *choice) orphan(c pod.ContainerStatus) bool {
 
 // surplus says whether a container is a replica more than its service, of those planned, should have.
 func (ch *choice) surplus(c pod.ContainerStatus) bool {
-	return !c.OneOff && !ch.asFound && ch.fates[c.Name] == nil && ch.services[c.Service] && !ch.succeeds(c)
+	return !c.OneOff && !ch.asFound && ch.fates[c.Name] == nil && ch.services[c.Service] && !succeeds(ch, c)
 }
 
 // whyLeave says why a container that is not wanted is removed, "" to leave it alone.

@@ -131,7 +131,7 @@ func takes(t pod.TakenPort, p pod.Port) bool {
 func (ch *choice) staying() []pod.ContainerStatus {
 	return slices.DeleteFunc(slices.Clone(ch.observed.Containers), func(c pod.ContainerStatus) bool {
 		_, wanted := ch.desired.Container(c.Name)
-		return wanted || ch.succeeds(c) || !c.Run.State.Alive() || ch.whyLeave(c) != ""
+		return wanted || succeeds(ch, c) || !c.Run.State.Alive() || ch.whyLeave(c) != ""
 	})
 }
 

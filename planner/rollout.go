@@ -97,7 +97,7 @@ func (u rollout) heir(f *fate) *pod.ContainerStatus {
 }
 
 // succeeds says whether a container is the successor that the plan goes on with.
-func (ch *choice) succeeds(c pod.ContainerStatus) bool {
+func succeeds(ch *choice, c pod.ContainerStatus) bool {
 	f := ch.fates[c.Succeeds]
 	return f != nil && f.turn == startFirst && f.heir != nil && f.heir.ID == c.ID
 }

@@ -7,7 +7,7 @@ import (
 
 // Rename gives members other names, all at once, by their old ones: published ports and readiness follow, and no
 // packet takes another way. A name that no member has is left out. The keys of Files change with it.
-func (s *Sandbox) Rename(names map[string]string) {
+func Rename(s *Sandbox, names map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := func(old string) string { return cmp.Or(names[old], old) }

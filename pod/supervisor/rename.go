@@ -8,6 +8,7 @@ import (
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/sandbox"
 )
 
 // rename gives a container, while it runs, the name of another, and what belongs to the name: its host ports and its
@@ -70,6 +71,6 @@ func (n *network) rename(names map[string]string) error {
 	if err := control.WritePod(n.dir, n.pod); err != nil {
 		return err
 	}
-	n.sandbox.Rename(names)
+	sandbox.Rename(n.sandbox, names)
 	return n.keep()
 }
