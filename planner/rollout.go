@@ -207,12 +207,12 @@ func (u rollout) ahead(f *fate) {
 	var started int
 	if f.heir == nil {
 		heir.Cell = f.want.Cell
-		create := CreateContainer{Container: heir}
+		action := CreateContainer{Container: heir}
 		if f.exists && !u.opt.RenewAnonymous {
-			create.Shares = name
+			action.Shares = name
 		}
-		u.createdBy[heir.Name] = u.create(f, create)
-		started = u.start(f, heir, u.createdBy[heir.Name])
+		u.createdBy[heir.Name] = create(u.up, f, action)
+		started = start(u.up, f, heir, u.createdBy[heir.Name])
 	} else if from, why := (&fate{want: heir, have: *f.heir, exists: true}).hooksLeft(); why != "" {
 		started = u.plan.postStart(heir, from, why)
 	}
@@ -247,8 +247,8 @@ func (u rollout) inPlace(f *fate) {
 	gate, first := u.gate(f.want), len(u.plan.Steps)+1
 	u.stoppedBy[name] = u.plan.stop(f.have, u.grace(f.have.Stop), f.replace, append(u.dependentsStopped(name), u.prepared(f)...)...)
 	u.removedBy[name] = u.plan.remove(f.have, u.opt.RenewAnonymous, f.replace, u.stoppedBy[name])
-	u.createdBy[name] = u.create(f, CreateContainer{Container: f.want})
-	u.startedBy[name] = u.start(f, f.want, u.createdBy[name])
+	u.createdBy[name] = create(u.up, f, CreateContainer{Container: f.want})
+	u.startedBy[name] = start(u.up, f, f.want, u.createdBy[name])
 	wait := WaitContainer{Name: name, Until: pod.UntilReady, Required: true, Steady: f.want.Update.Monitor}
 	u.pass(f.want, first, gate, u.plan.add(wait, "its replacement is done when it is ready", u.startedBy[name]))
 }

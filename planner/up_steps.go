@@ -226,12 +226,12 @@ func (u *up) createContainers() {
 		if !f.created() || f.turn != atOnce {
 			continue
 		}
-		u.createdBy[name] = u.create(f, CreateContainer{Container: f.want})
+		u.createdBy[name] = create(u, f, CreateContainer{Container: f.want})
 	}
 }
 
 // create adds the creation of a container, after what it is made of and the removal of one of its name.
-func (u *up) create(f *fate, a CreateContainer) int {
+func create(u *up, f *fate, a CreateContainer) int {
 	why := "does not exist"
 	if f.replace != "" {
 		why = f.replace
@@ -264,7 +264,7 @@ func (u *up) startContainers() {
 		case stopFirst:
 			rollout{u}.inPlace(f)
 		case atOnce:
-			u.startContainer(f)
+			startContainer(u, f)
 		}
 	}
 	if u.opt.Wait {
@@ -277,17 +277,17 @@ func (u *up) startContainers() {
 }
 
 // startContainer adds the start of a container, or what an earlier one still lacks.
-func (u *up) startContainer(f *fate) {
+func startContainer(u *up, f *fate) {
 	name := f.want.Name
 	if f.start != "" {
-		u.startedBy[name] = u.start(f, f.want, u.createdBy[name], u.updatedBy[name], u.stoppedBy[name])
+		u.startedBy[name] = start(u, f, f.want, u.createdBy[name], u.updatedBy[name], u.stoppedBy[name])
 	} else if from, why := f.hooksLeft(); why != "" {
 		u.startedBy[name] = u.plan.postStart(f.want, from, why, u.updatedBy[name])
 	}
 }
 
 // start adds the start of a container behind steps and what it depends on, with its hooks, and returns the last of it.
-func (u *up) start(f *fate, c pod.Container, behind ...int) int {
+func start(u *up, f *fate, c pod.Container, behind ...int) int {
 	after := append(slices.Concat(u.cleared(c), behind), u.portsDone)
 	var past []int
 	for _, d := range c.After {

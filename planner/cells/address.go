@@ -17,7 +17,7 @@ func subnets() netip.Prefix { return netip.MustParsePrefix("10.210.0.0/16") }
 func subnets6() netip.Prefix { return netip.MustParsePrefix("fd70:636f:6d70::/48") }
 
 // address gives networks their subnets and cells their links. A pod of one cell whose networks name no subnet needs
-// none of it.
+// none of it, unless it had them: to take an address from its containers would cut off who is just connected to it.
 func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
 	spec.Networks = slices.Clone(spec.Networks)
 	linked := 0
@@ -26,7 +26,9 @@ func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
 			linked++
 		}
 	}
-	if linked == 1 && !slices.ContainsFunc(spec.Networks, func(n pod.Network) bool { return len(n.Pools) > 0 || n.External }) {
+	had := slices.ContainsFunc(before.Cells, func(c pod.Cell) bool { return c.Name == pod.DefaultCell && len(c.Links) > 0 })
+	had = had && links(spec.Cells[0], spec) != nil
+	if linked == 1 && !had && !slices.ContainsFunc(spec.Networks, func(n pod.Network) bool { return len(n.Pools) > 0 || n.External }) {
 		return spec, nil
 	}
 	if err := settlePools(spec.Networks, before.Networks); err != nil {
