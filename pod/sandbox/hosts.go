@@ -44,10 +44,9 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 			}
 		}
 		for _, name := range s.Names() {
-			if !resolves && i > 0 && s.Container.Succeeds != "" {
-				continue // nobody would tell whether it is ready
-			}
-			if count[name] == 1 || !resolves {
+			// Without a resolver nobody would tell whether a successor is ready.
+			known := i == 0 || s.Container.Succeeds == ""
+			if resolves && count[name] == 1 || !resolves && known {
 				names = append(names, name)
 			}
 		}

@@ -103,15 +103,19 @@ func view(cell string, t pod.Topology, running []pod.Container, ready map[string
 				v.Pointers[a] = c.Name
 			}
 		}
-		if c.OneOff || answers[strings.ToLower(c.Service)] && !ready[c.Name] {
-			continue
-		}
-		for _, l := range c.Listens {
-			key := fmt.Sprintf("_%d._%s.%s", l.Port, l.Protocol, strings.ToLower(c.Service))
-			v.Services[key] = append(v.Services[key], resolver.Service{Target: strings.ToLower(c.Name), Port: l.Port})
+		if !c.OneOff && (ready[c.Name] || !answers[strings.ToLower(c.Service)]) {
+			tellServices(v, c)
 		}
 	}
 	return v
+}
+
+// tellServices adds the SRV records of what a container listens on.
+func tellServices(v resolver.View, c pod.Container) {
+	for _, l := range c.Listens {
+		key := fmt.Sprintf("_%d._%s.%s", l.Port, l.Protocol, strings.ToLower(c.Service))
+		v.Services[key] = append(v.Services[key], resolver.Service{Target: strings.ToLower(c.Name), Port: l.Port})
+	}
 }
 
 // readyNames are the names of which a container is ready.

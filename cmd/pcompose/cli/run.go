@@ -79,24 +79,40 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	for _, note := range plan.Notes {
 		env.ui.Warn(note)
 	}
-	// A plan with nothing to do still remembers another folder or other files.
-	if c.remember && (!plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod)) {
-		if err := project.Remember(ctx, *cmp.Or(plan.During, &plan.Pod)); err != nil {
-			return nil, err
-		}
+	if c.remember {
+		err = r.runRemembered(ctx, c, plan, observed)
+	} else {
+		err = r.run(ctx, c, plan)
 	}
-	var doer execute.Doer = project
+	return plan, r.postMortem(ctx, c, plan, err)
+}
+
+// run runs a plan.
+func (r runner) run(ctx context.Context, c change, plan *planner.Plan) error {
+	var doer execute.Doer = r.e.Project(c.name)
 	if c.around != nil {
 		doer = c.around(doer)
 	}
-	err = r.execute(ctx, doer, plan, c.show)
-	if err == nil && c.remember && plan.During != nil {
+	return r.execute(ctx, doer, plan, c.show)
+}
+
+// runRemembered runs a plan whose pod is remembered, before its first step: also where that is another folder or other files
+// and nothing to do. A failure may undo what the plan has made.
+func (r runner) runRemembered(ctx context.Context, c change, plan *planner.Plan, observed pod.Status) error {
+	project := r.e.Project(c.name)
+	if !plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod) {
+		if err := project.Remember(ctx, *cmp.Or(plan.During, &plan.Pod)); err != nil {
+			return err
+		}
+	}
+	err := r.run(ctx, c, plan)
+	if err == nil && plan.During != nil {
 		err = project.Remember(ctx, plan.Pod)
 	}
-	if err != nil && c.remember {
+	if err != nil {
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
-	return plan, r.postMortem(ctx, c, plan, err)
+	return err
 }
 
 // postMortem is the failure of a change with what is known of it now.
