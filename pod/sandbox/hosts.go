@@ -43,13 +43,9 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 				names = append(names, name)
 			}
 		}
-		for _, name := range s.Names() {
-			// Without a resolver nobody would tell whether a successor is ready.
-			known := i == 0 || s.Container.Succeeds == ""
-			if resolves && count[name] == 1 || !resolves && known {
-				names = append(names, name)
-			}
-		}
+		// Without a resolver nobody would tell whether a successor is ready.
+		hidden := !resolves && i > 0 && s.Container.Succeeds != ""
+		names = append(names, slices.DeleteFunc(s.Names(), func(name string) bool { return hidden || resolves && count[name] != 1 })...)
 		f.lines(s, names)
 	}
 	for _, a := range c.Aliases {

@@ -80,16 +80,15 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		env.ui.Warn(note)
 	}
 	if c.remember {
-		err = r.runRemembered(ctx, c, plan, observed)
+		err = r.runRemembered(ctx, c, project, plan, observed)
 	} else {
-		err = r.run(ctx, c, plan)
+		err = r.run(ctx, c, project, plan)
 	}
 	return plan, r.postMortem(ctx, c, plan, err)
 }
 
 // run runs a plan.
-func (r runner) run(ctx context.Context, c change, plan *planner.Plan) error {
-	var doer execute.Doer = r.e.Project(c.name)
+func (r runner) run(ctx context.Context, c change, doer execute.Doer, plan *planner.Plan) error {
 	if c.around != nil {
 		doer = c.around(doer)
 	}
@@ -98,14 +97,13 @@ func (r runner) run(ctx context.Context, c change, plan *planner.Plan) error {
 
 // runRemembered runs a plan whose pod is remembered, before its first step: also where that is another folder or other files
 // and nothing to do. A failure may undo what the plan has made.
-func (r runner) runRemembered(ctx context.Context, c change, plan *planner.Plan, observed pod.Status) error {
-	project := r.e.Project(c.name)
+func (r runner) runRemembered(ctx context.Context, c change, project *engine.Project, plan *planner.Plan, observed pod.Status) error {
 	if !plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod) {
 		if err := project.Remember(ctx, *cmp.Or(plan.During, &plan.Pod)); err != nil {
 			return err
 		}
 	}
-	err := r.run(ctx, c, plan)
+	err := r.run(ctx, c, project, plan)
 	if err == nil && plan.During != nil {
 		err = project.Remember(ctx, plan.Pod)
 	}
