@@ -251,6 +251,22 @@ func TestReplicasInTurn(t *testing.T) {
 	if got := count("machine", 4); got != "map[one:2 two:2]" {
 		t.Errorf("machine gets %s", got)
 	}
+	// A name goes over with its ports and readiness; the way of no packet changes.
+	must(t, s.Ready("web-2", true))
+	Rename(s, map[string]string{"web-1": "web-1.old", "web-2": "web-1"})
+	if got := count("machine", 4); got != "map[two:4]" {
+		t.Errorf("machine gets %s once web-2 is called web-1", got)
+	}
+	must(t, s.Ready("web-1.old", true))
+	if got := count("machine", 4); got != "map[one:2 two:2]" {
+		t.Errorf("machine gets %s", got)
+	}
+	if _, err := s.Publish([]pod.Port{tcp("web-1", 18210, 80)}); err != nil {
+		t.Error(err)
+	}
+	if got := count("machine", 4); got != "map[two:4]" {
+		t.Errorf("machine gets %s once only web-1 publishes", got)
+	}
 	// Two services are not replicas.
 	var taken *PortTaken
 	if _, err := s.Publish([]pod.Port{tcp("web-1", 18210, 80), tcp("api", 18210, 80)}); !errors.As(err, &taken) {
