@@ -26,7 +26,8 @@ func TestKilledWhileArranging(t *testing.T) {
 		must(t, err)
 		must(t, first.Release())
 		cmd := exec.Command("/proc/self/exe", "-test.run", "^TestArrangeToBeKilled$")
-		cmd.Env = append(os.Environ(), killVar+"="+t.TempDir())
+		dir := t.TempDir()
+		cmd.Env = append(os.Environ(), killVar+"="+dir, "TMPDIR="+dir) // what it makes goes with this test
 		cmd.ExtraFiles = []*os.File{files["netns/"+pod.DefaultCell]}
 		out, err := cmd.StdoutPipe()
 		must(t, err)
