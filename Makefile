@@ -20,6 +20,9 @@ ALL := ./... ./testdata/bench ./testdata/lab ./testdata/man ./testdata/report
 # What a test run leaves for its own end: before, skips.
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
+# Where the script tests run, see docs/testing.md: make test goes through all, make e2e runs in one.
+WORLDS := root
+WORLD  ?= root
 
 .PHONY: help build test unit e2e golden lint fmt man bench demo example install tools
 
@@ -32,9 +35,10 @@ build: ## build bin/pcompose
 test: install ## run every test there is, then list the skips and check that nothing is left on the machine
 	@mkdir -p $(SCRATCH); rm -f $(SCRATCH)/*
 	@testdata/leftovers.sh > $(SCRATCH)/before
-	@failed=(); for step in lint vet unit e2e; do \
+	@failed=(); for step in lint vet unit $(WORLDS:%=e2e-%); do \
 	  echo "== $$step"; $(MAKE) --no-print-directory $$step || failed+=($$step); \
 	done; \
+	echo "== script tests: world, passed, skipped, failed, time"; sed 's/^/  /' $(SCRATCH)/table; \
 	echo "== skipped tests"; sort -u $(SCRATCH)/skips | sed 's/^/  /'; \
 	echo "== left on the machine"; testdata/leftovers.sh > $(SCRATCH)/after; \
 	left=$$(comm -13 $(SCRATCH)/before $(SCRATCH)/after); \
@@ -45,9 +49,13 @@ unit: tools ## run the unit tests
 	@mkdir -p $(SCRATCH)
 	go test -json -skip '^TestScript$$' ./... | $(REPORT)
 
-e2e: install tools build ## run the script tests against real containers (RUN=name for some of them)
+e2e: install tools build ## run the script tests against real containers (RUN=name for some of them, WORLD=user for another world)
 	@mkdir -p $(SCRATCH)
-	PCT_E2E=$(CURDIR)/bin/pcompose bin/lab run -- go test -json -count=1 -timeout 20m -run 'TestScript/$(RUN)' ./cmd/pcompose | $(REPORT)
+	PCT_WORLD=$(WORLD) PCT_E2E=$(CURDIR)/bin/pcompose bin/lab run -- go test -json -count=1 -timeout 20m -run 'TestScript/$(RUN)' ./cmd/pcompose \
+	  | $(REPORT) -world $(WORLD) -table $(SCRATCH)/table
+
+e2e-%:
+	@$(MAKE) --no-print-directory e2e WORLD=$*
 
 vet:
 	go vet $(ALL)
