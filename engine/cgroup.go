@@ -20,8 +20,11 @@ const cgroupMount = "/sys/fs/cgroup"
 const reapedWithin = 10 * time.Second
 
 // endCgroup kills what runs in a cgroup and removes it, with those below it, from every hierarchy. Runtimes remove
-// the containers' own, not their parent. Idempotent: one that is not there is removed.
+// the containers' own, not their parent. Idempotent: one that is not there is removed; "" is none.
 func endCgroup(ctx context.Context, cgroup string) error {
+	if cgroup == "" {
+		return nil
+	}
 	deadline := time.Now().Add(reapedWithin)
 	for {
 		err := removeCgroup(cgroupDirs(cgroup))

@@ -6,10 +6,8 @@
 package engine
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +18,7 @@ import (
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/secret"
 	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/engine/volume"
 )
 
@@ -47,7 +46,9 @@ type Engine struct {
 	// store opens the image store when it is first needed: many commands never do.
 	store func() (*image.Store, error)
 	host  func() (host, error)
-	mu    sync.Mutex
+	// delegation is where cgroups may be made.
+	delegation func() delegation
+	mu         sync.Mutex
 	// opened is what store opened, for Close.
 	opened *image.Store
 }
@@ -81,23 +82,24 @@ func Open(cfg Config) (*Engine, error) {
 		volumes: volume.New(filepath.Join(cfg.Root, "volumes"), time.Now),
 	}
 	e.store = sync.OnceValues(e.openStore)
-	e.host = sync.OnceValues(readHost)
+	e.delegation = sync.OnceValue(findDelegation)
+	e.host = sync.OnceValues(func() (host, error) { return readHost(e.delegation()) })
 	return e, nil
 }
 
 // defaults are the directories of root, or of a user (XDG base directory specification).
 func defaults() (root, run string, err error) {
-	if os.Geteuid() == 0 {
+	if !userns.Rootless() {
 		return "/var/lib/pcompose", "/run/pcompose", nil
 	}
-	if run = os.Getenv("XDG_RUNTIME_DIR"); run == "" {
-		return "", "", errors.New("cannot find a runtime directory: XDG_RUNTIME_DIR is not set: log in through a login manager, or set --runroot")
+	if run, err = userns.Dir(); err != nil {
+		return "", "", err
 	}
 	root = os.Getenv("XDG_DATA_HOME")
 	if root == "" {
 		root = filepath.Join(os.Getenv("HOME"), ".local", "share")
 	}
-	return filepath.Join(root, "pcompose"), filepath.Join(run, "pcompose"), nil
+	return filepath.Join(root, "pcompose"), run, nil
 }
 
 func (e *Engine) openStore() (*image.Store, error) {
@@ -158,12 +160,23 @@ func (e *Engine) podID(project string) string {
 	return hex.EncodeToString(sum[:5])
 }
 
-// containerCgroup is a container's cgroup. Its ID makes it unique below any parent that a file names.
+// containerCgroup is a container's cgroup, "" where it has none. Its ID makes it unique below any parent that a file names.
 func containerCgroup(p *Project, r state.Record) string {
-	return filepath.Join(cmp.Or(r.Container.Isolation.CgroupParent, p.engine.cgroup(p.name)), r.ID)
+	parent := p.engine.cgroup(p.name)
+	if parent == "" {
+		return ""
+	}
+	if named := r.Container.Isolation.CgroupParent; named != "" {
+		parent = filepath.Join(p.engine.delegation().base, named)
+	}
+	return filepath.Join(parent, r.ID)
 }
 
-// cgroup is the parent of a pod's cgroups.
+// cgroup is the parent of a pod's cgroups, "" where this user can make none.
 func (e *Engine) cgroup(project string) string {
-	return "/pcompose-" + project + "-" + e.podID(project)
+	d := e.delegation()
+	if d.none {
+		return ""
+	}
+	return filepath.Join("/", d.base, "pcompose-"+project+"-"+e.podID(project))
 }

@@ -81,7 +81,7 @@ func (p *Project) Top(_ context.Context, container string) ([]Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids, err := cgroupPIDs(p.engine.cgroup(p.name) + "/" + r.ID)
+	pids, err := processesOf(p, r, p.engine.rest(p.name, r.ID).PID)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the processes of container %q: %w", container, err)
 	}
@@ -119,5 +119,5 @@ func cgroupPIDs(cgroup string) ([]int, error) {
 		slices.Sort(pids)
 		return pids, nil
 	}
-	return nil, errors.New("it is not running")
+	return nil, errNotRunning
 }

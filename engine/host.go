@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pcompose/pcompose/engine/ocispec"
+	"github.com/pcompose/pcompose/engine/userns"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,20 +21,21 @@ type host struct {
 }
 
 // readHost asks the kernel. Nothing of it changes while a command runs.
-func readHost() (host, error) {
-	h := host{Host: ocispec.Host{Arch: runtime.GOARCH, Rootless: os.Geteuid() != 0, MaxRlimits: map[string]uint64{}}}
+func readHost(d delegation) (host, error) {
+	h := host{Host: ocispec.Host{Arch: runtime.GOARCH, Rootless: userns.Rootless(), MaxRlimits: map[string]uint64{}}}
 	caps, err := capabilities()
 	if err != nil {
 		return h, err
 	}
 	h.Caps = caps.bounding
-	h.readCgroups()
+	h.readCgroups(d)
 	h.BlockWeight = weightsBlockDevices()
 	h.Seccomp = exists("/proc/sys/kernel/seccomp/actions_avail")
 	h.AppArmor = exists("/sys/kernel/security/apparmor/profiles")
 	h.SELinux = exists("/sys/fs/selinux/enforce")
 	h.MaskedPaths, _ = filepath.Glob("/sys/devices/system/cpu/cpu*/thermal_throttle")
-	h.readLimits(caps.effective(unix.CAP_SYS_RESOURCE))
+	// What a user namespace gives of it is for what belongs to that.
+	h.readLimits(caps.effective(unix.CAP_SYS_RESOURCE) && !h.Rootless)
 	for _, name := range []string{"catatonit", "tini-static", "docker-init", "tini"} {
 		if path, err := exec.LookPath(name); err == nil {
 			h.init = path
@@ -44,12 +46,14 @@ func readHost() (host, error) {
 }
 
 // readCgroups finds which controllers' limits can be set: cgroup.controllers in v2, the mounted hierarchies in v1.
-func (h *host) readCgroups() {
-	const mount = "/sys/fs/cgroup"
-	var st unix.Statfs_t
-	if unix.Statfs(mount, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
-		h.CgroupV2 = true
-		b, _ := os.ReadFile(filepath.Join(mount, "cgroup.controllers"))
+func (h *host) readCgroups(d delegation) {
+	const mount = cgroupMount
+	h.CgroupV2 = isUnified(mount)
+	if d.none {
+		return
+	}
+	if h.CgroupV2 {
+		b, _ := os.ReadFile(filepath.Join(mount, d.base, "cgroup.controllers"))
 		h.Controllers = strings.Fields(string(b))
 		h.Swap = exists("/proc/swaps")
 		return

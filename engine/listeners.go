@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/sandbox"
 )
@@ -31,7 +32,7 @@ func Listeners(p *Project, observed pod.Status) ([]pod.Listener, error) {
 			cells[namespace] = &cell{of: c.Run.PID}
 			order = append(order, namespace)
 		}
-		pids, err := cgroupPIDs(p.engine.cgroup(p.name) + "/" + c.ID)
+		pids, err := processesOf(p, state.Record{ID: c.ID, Container: c.Container}, c.Run.PID)
 		if err != nil {
 			continue // as above
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/pcompose/pcompose/engine/state"
+	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
@@ -80,7 +81,7 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	err = control.WritePod(dir, control.Pod{
 		Name: p.name, ID: p.engine.podID(p.name), Topology: a.Topology, Runtime: program, RuntimeKind: string(kind),
 		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
-		Events: eventsFile(p.engine, p.name),
+		Events: eventsFile(p.engine, p.name), Secluded: userns.Rootless(),
 	})
 	if err != nil {
 		return err
@@ -90,8 +91,12 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 		return err
 	}
 	defer socket.Close()
+	mark, err := userns.Record()
+	if err != nil {
+		return err
+	}
 	_, err = keeper.Start(ctx, keeper.Config{
-		Dir: dir, Supervisor: []string{"pcompose", SupervisorCommand, dir}, Socket: socket,
+		Dir: dir, Supervisor: []string{"pcompose", SupervisorCommand, dir}, Socket: socket, Mark: mark,
 		// Supervisors are told everything by file: the caller's environment, and its secrets, stay out.
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	})
@@ -127,7 +132,10 @@ func endPod(ctx context.Context, p *Project) error {
 		}
 	}
 	id := p.engine.podID(p.name)
-	err := errors.Join(sandbox.Remove(id), endCgroup(ctx, p.engine.cgroup(p.name)))
+	err := endCgroup(ctx, p.engine.cgroup(p.name))
+	if !userns.Rootless() {
+		err = errors.Join(err, sandbox.Remove(id))
+	}
 	if err != nil {
 		return fmt.Errorf("cannot remove what is left of the pod: %w", err)
 	}
@@ -172,7 +180,7 @@ func deleteByRuntime(ctx context.Context, p *Project, id string) error {
 	if b, err := control.ReadBundle(p.engine.state.BundleDir(p.name, id)); err == nil && b.Runtime != "" {
 		pd.Runtime, pd.RuntimeKind = b.Runtime, b.RuntimeKind
 	}
-	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(runDir, "calls")})
+	rt, err := runtime.New(runtime.Config{Path: pd.Runtime, Kind: runtime.Kind(pd.RuntimeKind), Root: dir, Scratch: filepath.Join(runDir, "calls"), NoCgroups: pd.Cgroup == ""})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/engine/usage"
 	"github.com/pcompose/pcompose/pod"
 )
@@ -15,7 +16,7 @@ func Usage(p *Project, c pod.ContainerStatus) (usage.Sample, error) {
 	if c.Run.PID == 0 {
 		return usage.Sample{}, nil
 	}
-	s, err := usage.Cgroup(os.DirFS(cgroupMount), p.engine.cgroup(p.name)+"/"+c.ID)
+	s, err := sample(p, c)
 	if os.IsNotExist(err) {
 		return usage.Sample{}, nil // it has just ended
 	}
@@ -34,4 +35,17 @@ func Usage(p *Project, c pod.ContainerStatus) (usage.Sample, error) {
 		s.Limit = total
 	}
 	return s, nil
+}
+
+// sample reads a container's cgroup, or its processes where it has none.
+func sample(p *Project, c pod.ContainerStatus) (usage.Sample, error) {
+	r := state.Record{ID: c.ID, Container: c.Container}
+	if cgroup := containerCgroup(p, r); cgroup != "" {
+		return usage.Cgroup(os.DirFS(cgroupMount), cgroup)
+	}
+	pids, err := processesOf(p, r, c.Run.PID)
+	if err != nil {
+		return usage.Sample{}, nil // it has just ended
+	}
+	return usageOf(pids), nil
 }

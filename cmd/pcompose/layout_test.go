@@ -46,7 +46,7 @@ var layout = map[string][]string{
 	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
-		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/volume",
+		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
 		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox",
 	},
 	"engine/archive":  {},
@@ -61,12 +61,13 @@ var layout = map[string][]string{
 	"engine/secret":   {"pod"},
 	"engine/state":    {"pod"},
 	"engine/usage":    {},
+	"engine/userns":   {},
 	"engine/volume":   {"pod"},
 
-	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "pod/supervisor"},
+	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/userns", "pod/supervisor"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/execute", "engine/image",
-		"engine/usage", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
+		"engine/usage", "engine/userns", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pcompose/pcompose/cmd/pcompose/cli"
 	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/pod/supervisor"
 )
 
@@ -24,6 +25,10 @@ func main() { os.Exit(run()) }
 
 // run is the program; it returns the exit code.
 func run() int {
+	if err := userns.Settle(); err != nil {
+		fmt.Fprintln(os.Stderr, "pcompose:", err)
+		return 1
+	}
 	// Unpacking a layer re-executes this program, by another argv[0].
 	if reexec.Init() {
 		return 0

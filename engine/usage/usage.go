@@ -125,6 +125,31 @@ func (s *Sample) Network(dev string) {
 	}
 }
 
+// clockTick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every architecture that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// Process adds what one process uses, by its stat, status and io in /proc (proc_pid_stat(5), proc_pid_status(5),
+// proc_pid_io(5)): its own memory, without pages of files, and the time of children it has waited for.
+func (s *Sample) Process(stat, status, io string) {
+	// The command name may hold spaces and parentheses: fields count from the last ')', which ends field 2.
+	if f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]); len(f) > 14 {
+		for _, ticks := range f[11:15] {
+			s.CPU += time.Duration(number(ticks)) * clockTick
+		}
+	}
+	for line := range strings.Lines(status) {
+		key, value, _ := strings.Cut(line, ":")
+		switch key {
+		case "RssAnon", "RssShmem":
+			s.Memory += number(strings.TrimSuffix(strings.TrimSpace(value), " kB")) << 10
+		case "Threads":
+			s.PIDs += number(value)
+		}
+	}
+	s.Read += keyed(io, "read_bytes:")
+	s.Written += keyed(io, "write_bytes:")
+}
+
 // MemTotal is the machine's memory in bytes, of /proc/meminfo.
 func MemTotal(meminfo string) uint64 {
 	for line := range strings.Lines(meminfo) {

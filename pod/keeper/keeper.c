@@ -172,8 +172,19 @@ static void set_signals(sigset_t *taken)
 	sigprocmask(SIG_SETMASK, taken, 0);
 }
 
+// mark locks the byte of our process ID in a file, "" for none: who locks it is in the namespaces that the file is about.
+// The kernel takes the lock back at the end, and when any descriptor of the file is closed (fcntl_locking(2)): this one
+// stays open.
+static int mark(const char *file)
+{
+	struct flock l = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = getpid(), .l_len = 1};
+	if (!*file) return 0;
+	int fd = open(file, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -1 : fcntl(fd, F_SETLK, &l);
+}
+
 // keep is the whole life: arguments are NAME, directory, steady milliseconds, 1 if there is a control socket to
-// keep, then the supervisor's argv.
+// keep, the file to mark, then the supervisor's argv.
 static int keep(void)
 {
 	const char *text;
@@ -189,9 +200,10 @@ static int keep(void)
 	int socket = *kept == '1';
 	close_from(READY_FD + 1 + socket);
 	for (char *p = steady; *p >= '0' && *p <= '9'; p++) k.steady = k.steady * 10 + (*p - '0');
-	for (char *p = kept + strlen(kept) + 1; p < end; p += strlen(p) + 1) {
+	const char *marked = kept + strlen(kept) + 1;
+	for (const char *p = marked + strlen(marked) + 1; p < end; p += strlen(p) + 1) {
 		if (n == ARGS) return fail("cannot take arguments");
-		k.argv[n++] = p;
+		k.argv[n++] = (char *)p;
 	}
 	errno = EINVAL;
 	if (!n) return fail("cannot take arguments");
@@ -202,6 +214,7 @@ static int keep(void)
 	if ((k.dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return fail("cannot open directory");
 	if ((k.signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) return fail("cannot take signals");
 	if (socket) keep_socket(READY_FD + 1);
+	if (mark(marked)) return fail("cannot mark the namespaces");
 	if ((text = map_ring()) || (text = write_pid())) return fail(text);
 	close(READY_FD); // end of file, nothing said: Start returns
 	loop();

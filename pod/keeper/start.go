@@ -33,6 +33,9 @@ type Config struct {
 	LogFile string
 	// Socket is held from the start under the key "control", nil for none; the caller closes its own.
 	Socket *os.File
+	// Mark is a file whose byte at the keeper's process ID it locks for reading as long as it lives: who looks for a
+	// process in its namespaces finds it. "" for none.
+	Mark string
 	// Steady is how long a supervisor must live for its death to start the next one at once; 0 is a second.
 	// Earlier deaths are answered at once the first time, then after 50 ms, doubling up to 5 s.
 	Steady time.Duration
@@ -107,7 +110,7 @@ func command(c Config, log, told *os.File) *exec.Cmd {
 	}
 	return &exec.Cmd{
 		Path:        "/proc/self/exe",
-		Args:        append([]string{name, c.Dir, steady, socket}, c.Supervisor...),
+		Args:        append([]string{name, c.Dir, steady, socket, c.Mark}, c.Supervisor...),
 		Env:         c.Env,
 		Dir:         "/",
 		Stdout:      log,

@@ -45,6 +45,8 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 	switch {
 	case cfg.Systemd:
 		global = append(global, "--systemd-cgroup")
+	case cfg.Kind == Crun && cfg.NoCgroups:
+		global = append(global, "--cgroup-manager", "disabled")
 	case cfg.Kind == Crun:
 		global = append(global, "--cgroup-manager", "cgroupfs")
 	}

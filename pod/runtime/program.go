@@ -30,6 +30,8 @@ type Config struct {
 	Scratch string
 	// Systemd selects the systemd cgroup driver; else cgroupfs.
 	Systemd bool
+	// NoCgroups leaves containers in the caller's cgroup: this user can make none.
+	NoCgroups bool
 	// Env is the program's whole environment; nil is a PATH of the system directories.
 	Env []string
 }

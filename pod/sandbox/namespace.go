@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -133,7 +135,7 @@ func podSysctls() error {
 		{"net/mptcp/enabled", "0", true},
 		// As docker and podman have it: any user may bind port 80 and ping.
 		{"net/ipv4/ip_unprivileged_port_start", "0", false},
-		{"net/ipv4/ping_group_range", "0 2147483647", false},
+		{"net/ipv4/ping_group_range", "0 " + strconv.FormatUint(lastGroup(), 10), false},
 	} {
 		err := writeSysctl(s.name, s.value)
 		if err != nil && !(s.optional && errors.Is(err, os.ErrNotExist)) {
@@ -141,6 +143,23 @@ func podSysctls() error {
 		}
 	}
 	return nil
+}
+
+// lastGroup is the last of the groups from 0 on that this user namespace knows, and that the kernel takes in a range.
+func lastGroup() uint64 {
+	const most = 1<<31 - 1
+	text, err := os.ReadFile("/proc/self/gid_map")
+	if err != nil {
+		return most
+	}
+	next := uint64(0)
+	for line := range strings.Lines(string(text)) {
+		var inside, outside, count uint64
+		if n, _ := fmt.Sscan(line, &inside, &outside, &count); n == 3 && inside == next {
+			next += count
+		}
+	}
+	return min(max(next, 1)-1, most)
 }
 
 // loopbackUp sets lo up by ioctl: no netlink socket for one flag.

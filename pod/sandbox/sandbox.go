@@ -40,6 +40,8 @@ type Config struct {
 	Members  []pod.Member
 	// Out are containers that are not ready (see Ready).
 	Out []string
+	// Secluded pods have no way out, and change nothing on the host.
+	Secluded bool
 	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.
 	Pools []netip.Prefix
 	// LockFile is made if missing and locked (flock) while an address is chosen; one for all pods of the machine.
@@ -103,7 +105,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 	if _, err := s.settleCells(c.Cells); err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
-	s.uplink, err = attachVeth(c, s.cells[0])
+	s.uplink, err = attachUplink(c, s.cells[0])
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
@@ -166,9 +168,9 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		s.cells = append(s.cells, ns)
 	}
 	if s.bare {
-		s.uplink, err = attachVeth(c, s.cells[0])
+		s.uplink, err = attachUplink(c, s.cells[0])
 	} else {
-		s.uplink, err = findVeth(c, s.cells[0])
+		s.uplink, err = findUplink(c, s.cells[0])
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())

@@ -151,6 +151,9 @@ func signalNumber(name string) (unix.Signal, error) {
 // oomKilled says whether the kernel killed a process of the cgroup for want of memory: memory.events in
 // cgroup v2, memory.oom_control in v1 (oom_kill since Linux 4.13).
 func oomKilled(cgroup string) bool {
+	if cgroup == "" {
+		return false
+	}
 	for _, path := range []string{
 		filepath.Join("/sys/fs/cgroup", cgroup, "memory.events"),
 		filepath.Join("/sys/fs/cgroup/memory", cgroup, "memory.oom_control"),

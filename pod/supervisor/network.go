@@ -32,7 +32,7 @@ type network struct {
 
 // open makes the pod's network, or takes over what the keeper holds of it.
 func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
-	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Cells: n.pod.Topology.Cells,
+	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Secluded: n.pod.Secluded, Cells: n.pod.Topology.Cells,
 		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members}
 	files := map[string]*os.File{}
 	for key, f := range kept {

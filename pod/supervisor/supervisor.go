@@ -63,7 +63,7 @@ func open(dir string) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt, err := runtime.New(programOf(dir, p.Runtime, p.RuntimeKind))
+	rt, err := runtime.New(programOf(dir, p, p.Runtime, p.RuntimeKind))
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func open(dir string) (*Supervisor, error) {
 }
 
 // programOf is a runtime of the pod. All of a pod keep their state in one place, each container's below its ID.
-func programOf(dir, path, kind string) runtime.Config {
-	return runtime.Config{Path: path, Kind: runtime.Kind(kind), Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls")}
+func programOf(dir string, p control.Pod, path, kind string) runtime.Config {
+	return runtime.Config{NoCgroups: p.Cgroup == "", Path: path, Kind: runtime.Kind(kind), Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls")}
 }
 
 // runtimeOf is the runtime of a container: the pod's, or the one it names.
@@ -84,7 +84,7 @@ func runtimeOf(s *Supervisor, b control.Bundle) runtime.Runtime {
 	if b.Runtime == "" {
 		return s.runtime
 	}
-	rt, err := runtime.New(programOf(s.dir, b.Runtime, b.RuntimeKind))
+	rt, err := runtime.New(programOf(s.dir, s.network.pod, b.Runtime, b.RuntimeKind))
 	if err != nil { // its directories are there: the pod's runtime has made them
 		s.warn("%v", err)
 		return s.runtime

@@ -168,10 +168,10 @@ func (env *Env) lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// open opens the engine the global flags ask for. Only root may: pods of users need a user namespace, which is not made yet.
+// open opens the engine the global flags ask for.
 func (env *Env) open() (*engine.Engine, error) {
 	if uid := os.Geteuid(); uid != 0 {
-		return nil, fmt.Errorf("cannot work on pods as user %d: pcompose runs as root only for now: try sudo pcompose", uid)
+		return nil, fmt.Errorf("cannot work on pods as user %d outside of the user's namespaces", uid)
 	}
 	g := env.global
 	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup, Environ: func() []string { return environ(env) }})

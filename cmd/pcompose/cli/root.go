@@ -51,7 +51,10 @@ func newRoot(env *Env) *cobra.Command {
 		RunE:             unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			env.command = cmd.CommandPath()
-			return env.settle(cmd.Root().Flags().Changed)
+			if err := env.settle(cmd.Root().Flags().Changed); err != nil || readsOnly(cmd) {
+				return err
+			}
+			return enter(env)
 		},
 	}
 	root.SetFlagErrorFunc(flagExplainer(env))

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pcompose/pcompose/engine/userns"
+)
+
+// readsOnly says whether a command works on no pod, volume or image: it reads files and prints. A user needs no namespace
+// for it.
+func readsOnly(cmd *cobra.Command) bool {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	return !cmd.HasParent() || slices.Contains([]string{"config", "version", "help", "completion", "check", "alpha", "docker-cli-plugin-metadata"}, cmd.Name())
+}
+
+// enter has the program of a user who is not root go on in the namespaces of the user's pods.
+func enter(env *Env) error {
+	dir, err := userns.Dir()
+	if err != nil {
+		return err
+	}
+	return userns.Enter(dir, func(text string) { env.ui.Warn(text) })
+}

@@ -1,0 +1,19 @@
+//go:build cgo
+
+package userns
+
+// constructor.c is compiled by cgo and linked as a constructor of every binary that imports this package.
+
+// #cgo CFLAGS: -Wall -Wextra -O2
+// #include "userns.h"
+import "C"
+
+import "syscall"
+
+// constructed is what the constructor did before Go began.
+func constructed() state {
+	s := &C.pcompose_userns
+	return state{
+		inside: s.inside != 0, step: C.GoString(s.step), cause: syscall.Errno(s.error), uid: int(s.uid), gid: int(s.gid),
+	}
+}

@@ -1,0 +1,88 @@
+// Package userns is the user and mount namespace that all pods of an ordinary user share.
+//
+// A command of a user who is not root goes on as uid 0 of that namespace, and everything above runs in it as it runs for
+// root. There is no process that holds it: each that is in it, a pod's keeper or a command, holds a lock on a byte of the
+// record (Dir/.userns) as long as it lives, by which the next command finds it and joins. When the last has ended the
+// namespace is gone, and nothing is left but an empty file. Containers that outlived both their keepers and supervisors
+// are found by the number of the namespace, which is in the record.
+//
+// Joining happens in a C constructor, before Go's threads, and costs no process. Making the namespace takes a restart of
+// the program: see Enter.
+package userns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// order is the environment variable that tells the constructor what to do.
+const order = "_PCOMPOSE_USERNS"
+
+// state is what the constructor did.
+type state struct {
+	inside   bool
+	step     string
+	cause    syscall.Errno
+	uid, gid int
+}
+
+// Settle completes what the constructor began; main calls it first. It tells the libraries of images, by the variables
+// they read, that they work for a user, and programs that are started from here the same. It fails where the user's
+// namespaces are there and could not be joined: nothing should go on outside of them.
+func Settle() error {
+	s := constructed()
+	if err := os.Unsetenv(order); err != nil {
+		return err
+	}
+	if s.inside {
+		for name, value := range map[string]string{
+			"_CONTAINERS_USERNS_CONFIGURED": "done",
+			"_CONTAINERS_ROOTLESS_UID":      strconv.Itoa(s.uid),
+			"_CONTAINERS_ROOTLESS_GID":      strconv.Itoa(s.gid),
+		} {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	if s.step != "" {
+		return fmt.Errorf("%s: %w%s", s.step, s.cause, hint(s.cause))
+	}
+	return nil
+}
+
+// hint says what a user can do about an error of user namespaces.
+func hint(cause error) string {
+	switch {
+	case is("/proc/sys/user/max_user_namespaces", "0"):
+		return ": the kernel allows no user namespaces: sudo sysctl user.max_user_namespaces=15000"
+	case is("/proc/sys/kernel/unprivileged_userns_clone", "0"):
+		return ": the kernel allows users no namespaces: sudo sysctl kernel.unprivileged_userns_clone=1"
+	case is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") && (errors.Is(cause, syscall.EPERM) || errors.Is(cause, syscall.EACCES)):
+		return ": AppArmor restricts the namespaces of users: give pcompose a profile that has `userns,`, or sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+	case errors.Is(cause, syscall.ENOSPC):
+		return ": there are as many user namespaces as user.max_user_namespaces allows"
+	}
+	return ""
+}
+
+func is(file, value string) bool {
+	b, err := os.ReadFile(file)
+	return err == nil && string(b) == value+"\n"
+}
+
+// Rootless says whether this process acts for a user who is not root: as uid 0 of a user namespace, or outside of it.
+func Rootless() bool {
+	return UID() != 0
+}
+
+// UID is the user's ID on the host, whatever it is in the namespace.
+func UID() int {
+	if uid, err := strconv.Atoi(os.Getenv("_CONTAINERS_ROOTLESS_UID")); err == nil {
+		return uid
+	}
+	return os.Geteuid()
+}
