@@ -53,8 +53,10 @@ var layout = map[string][]string{
 	"engine/artifact": {"engine/cache", "engine/image"},
 	"engine/cache":    {},
 	"engine/checkout": {"engine/cache"},
+	"engine/doctor":   {},
 	"engine/execute":  {"planner"},
 	"engine/image":    {"pod"},
+	"engine/machine":  {"engine/doctor", "engine/image", "pod/sandbox"},
 	"engine/ocispec":  {"pod"},
 	"engine/provider": {"pod"},
 	"engine/rootfs":   {},
@@ -64,16 +66,16 @@ var layout = map[string][]string{
 	"engine/userns":   {},
 	"engine/volume":   {"pod"},
 
-	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/userns", "pod/supervisor"},
+	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/supervisor"},
 	"cmd/pcompose/cli": {
-		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/execute", "engine/image",
+		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine",
 		"engine/usage", "engine/userns", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},
 }
 
 // pure packages reach for nothing: no machine, no clock, no chance.
-var pure = []string{"compose", "compose/graph", "compose/support", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/ocispec"}
+var pure = []string{"compose", "compose/graph", "compose/support", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/doctor", "engine/ocispec"}
 
 // impure are the packages that reach; those below them do too, but for net/netip, which only reckons.
 var impure = []string{"os", "net", "syscall", "log", "math/rand", "crypto/rand", "golang.org/x/sys"}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pcompose/pcompose/cmd/pcompose/cli"
 	"github.com/pcompose/pcompose/engine"
+	look "github.com/pcompose/pcompose/engine/machine"
 	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/pod/supervisor"
 )
@@ -35,6 +36,13 @@ func run() int {
 	}
 	if len(os.Args) == 3 && os.Args[1] == engine.SupervisorCommand {
 		if err := supervisor.Main(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
+	if len(os.Args) == 2 && os.Args[1] == look.TryCommand {
+		if err := look.Attempt(os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

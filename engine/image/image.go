@@ -45,23 +45,32 @@ type Store struct {
 	now     func() time.Time
 }
 
-// Open opens the store, making its directories where they are missing.
+// storeOptions are those of storage.conf and its variables.
 //
-// The overlay driver is used unless storage.conf or STORAGE_DRIVER say otherwise: the driver of last resort (vfs)
-// copies every layer for every container, and no machine should slip into that unseen.
-func Open(config Config) (*Store, error) {
+// The overlay driver is used unless they say otherwise: the driver of last resort (vfs) copies every layer for every
+// container, and no machine should slip into that unseen.
+func storeOptions() (storage.StoreOptions, error) {
 	options, err := storagetypes.DefaultStoreOptions()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read storage.conf: %w", err)
+		return options, fmt.Errorf("cannot read storage.conf: %w", err)
+	}
+	if options.GraphDriverName == "" && len(options.GraphDriverPriority) == 0 {
+		options.GraphDriverName = "overlay"
+	}
+	return options, nil
+}
+
+// Open opens the store, making its directories where they are missing.
+func Open(config Config) (*Store, error) {
+	options, err := storeOptions()
+	if err != nil {
+		return nil, err
 	}
 	if config.GraphRoot != "" {
 		options.GraphRoot = config.GraphRoot
 	}
 	if config.RunRoot != "" {
 		options.RunRoot = config.RunRoot
-	}
-	if options.GraphDriverName == "" && len(options.GraphDriverPriority) == 0 {
-		options.GraphDriverName = "overlay"
 	}
 	// Containers are recorded as volatile, which saves fsyncs (see engine/rootfs), but their mounts must not be:
 	// fsync(2) in a container has to mean it.
