@@ -20,7 +20,7 @@ func (c Config) cgroups() doctor.Cgroups {
 	var g doctor.Cgroups
 	if c.exists(cgroupRoot + "/cgroup.controllers") {
 		g.Version, g.Controllers = "v2", strings.Fields(c.line(cgroupRoot+"/cgroup.controllers"))
-		g.Delegated, g.Manager = c.delegated()
+		g.Delegated, g.Manager = c.Delegated, c.managed()
 		return g
 	}
 	entries, _ := fs.ReadDir(c.Files, cgroupRoot)
@@ -116,20 +116,11 @@ func (c Config) logins() doctor.Logins {
 	return l
 }
 
-// delegated are the controllers by which a user may limit what they start: those of the cgroup that this process is in,
-// where the user may write to it. A session's is root's; that of the user's systemd is theirs.
-func (c Config) delegated() (own, manager []string) {
-	controllers := func(cgroup string) []string {
-		dir := path.Join(cgroupRoot, cgroup)
-		if !c.Kernel.Writable("/" + dir + "/cgroup.procs") {
-			return nil
-		}
-		return strings.Fields(c.line(dir + "/cgroup.controllers"))
+// managed are the controllers that the systemd of a user may set limits by, where the user may write to its cgroup.
+func (c Config) managed() []string {
+	dir := path.Join(cgroupRoot, fmt.Sprintf("user.slice/user-%d.slice/user@%d.service", c.User.UID, c.User.UID))
+	if !c.Kernel.Writable("/" + dir + "/cgroup.procs") {
+		return nil
 	}
-	for _, line := range strings.Split(c.line("proc/self/cgroup"), "\n") {
-		if cgroup, ok := strings.CutPrefix(line, "0::/"); ok {
-			own = controllers(cgroup)
-		}
-	}
-	return own, controllers(fmt.Sprintf("user.slice/user-%d.slice/user@%d.service", c.User.UID, c.User.UID))
+	return strings.Fields(c.line(dir + "/cgroup.controllers"))
 }

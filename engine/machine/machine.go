@@ -41,6 +41,8 @@ type Config struct {
 	Runtime doctor.Runtime
 	// Init is the init program that containers would get, "" for none.
 	Init string
+	// Delegated are the controllers of cgroups that pods of the user would have limits by.
+	Delegated []string
 }
 
 // Kernel is what is asked of a machine beside its files. Here is this one.
@@ -241,13 +243,15 @@ func (c Config) idProgram(name string) doctor.IDProgram {
 	return p
 }
 
+// runDir is what is below RunRoot: XDG_RUNTIME_DIR, else what a login would have made, else a temporary folder.
 func (c Config) runDir() doctor.RunDir {
-	d := doctor.RunDir{Path: c.Getenv("XDG_RUNTIME_DIR"), Lingers: c.exists("var/lib/systemd/linger/" + c.User.Name)}
-	switch {
-	case d.Path == "":
-		d.Error = "XDG_RUNTIME_DIR is not set"
-	case !c.exists(strings.TrimPrefix(path.Clean(d.Path), "/")):
-		d.Error = fmt.Sprintf("XDG_RUNTIME_DIR is %s, which is not there", d.Path)
+	d := doctor.RunDir{Path: path.Dir(c.RunRoot), Lingers: c.exists("var/lib/systemd/linger/" + c.User.Name)}
+	xdg := c.Getenv("XDG_RUNTIME_DIR")
+	switch usual := fmt.Sprintf("run/user/%d", c.User.UID); {
+	case xdg == "" && !c.exists(usual):
+		d.Error = "XDG_RUNTIME_DIR is not set, and there is no /" + usual
+	case xdg != "" && !c.exists(strings.TrimPrefix(path.Clean(xdg), "/")):
+		d.Error = fmt.Sprintf("XDG_RUNTIME_DIR is %s, which is not there", xdg)
 	}
 	return d
 }

@@ -76,7 +76,6 @@ func TestLook(t *testing.T) {
 			"run/user/1000/bus":                                    "",
 			"var/lib/systemd/linger/ada":                           "",
 			"sys/fs/cgroup/cgroup.controllers":                     "cpu io memory\n",
-			"proc/self/cgroup":                                     "0::/user.slice/user-1000.slice/session-1.scope\n",
 			"proc/self/mountinfo":                                  "1 0 8:1 / / rw - ext4 /dev/vda rw\n2 1 8:2 / /home rw - xfs /dev/vdb rw\n3 1 0:5 / /proc rw - proc proc rw\n4 3 0:5 / /proc/sys ro - proc proc rw\n",
 			"proc/filesystems":                                     "nodev\tproc\nnodev\toverlay\n\text4\n",
 			"proc/sys/fs/inotify/max_user_watches":                 "8192\n",
@@ -102,7 +101,7 @@ func TestLook(t *testing.T) {
 		},
 		User: doctor.User{UID: 1000, Name: "ada"}, Program: "/usr/bin/pcompose", Built: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 		Root: "/home/ada/.local/share/pcompose", RunRoot: "/run/user/1000/pcompose",
-		Runtime: doctor.Runtime{Kind: "crun", Path: "/usr/bin/crun"}, Init: "/usr/bin/catatonit",
+		Runtime: doctor.Runtime{Kind: "crun", Path: "/usr/bin/crun"}, Init: "/usr/bin/catatonit", Delegated: []string{"pids"},
 		Setup: image.Setup{
 			Storage:    image.StorageSetup{Driver: "overlay", GraphRoot: "/home/ada/.local/share/containers/storage", Err: errors.New("bad storage.conf")},
 			Registries: image.RegistriesSetup{File: "/etc/r.conf", Search: []string{"docker.io"}, All: []sysregistriesv2.Registry{{Prefix: "quay.io", Mirrors: []sysregistriesv2.Endpoint{{Location: "mirror"}}}, {Prefix: "x"}}},

@@ -143,7 +143,8 @@ static int open_record(void)
 static int apart(void)
 {
 	static char line[8192];
-	static const char *const words[] = {"config", "convert", "version", "help", "completion", "--help", "-h", "--version", "-v", 0};
+	static const char *const words[] = {"config", "convert", "version", "help", "completion", "--help", "-h", "--version", "-v",
+		"doctor", "try-machine", 0};
 	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
 	if (fd >= 0) close(fd);

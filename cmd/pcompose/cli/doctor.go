@@ -13,6 +13,7 @@ import (
 	"github.com/pcompose/pcompose/engine/doctor"
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/machine"
+	"github.com/pcompose/pcompose/engine/userns"
 )
 
 type doctorOptions struct{ format string }
@@ -66,8 +67,8 @@ func (env *Env) machine(ctx context.Context) (doctor.Machine, error) {
 		runtime.Error = has.RuntimeErr.Error()
 	}
 	return machine.Look(ctx, machine.Config{
-		Files: os.DirFS("/"), Kernel: machine.Here(program), Getenv: env.getenv, User: machine.CurrentUser(os.Geteuid()),
-		Program: program, Built: built, Root: has.Root, RunRoot: has.RunRoot, Setup: image.ReadSetup(), Runtime: runtime, Init: has.Init,
+		Files: os.DirFS("/"), Kernel: machine.Here(program), Getenv: env.getenv, User: machine.CurrentUser(userns.UID()),
+		Program: program, Built: built, Root: has.Root, RunRoot: has.RunRoot, Setup: image.ReadSetup(), Runtime: runtime, Init: has.Init, Delegated: has.Controllers,
 	}), nil
 }
 

@@ -14,7 +14,7 @@ func readsOnly(cmd *cobra.Command) bool {
 	for cmd.HasParent() && cmd.Parent().HasParent() {
 		cmd = cmd.Parent()
 	}
-	return !cmd.HasParent() || slices.Contains([]string{"config", "version", "help", "completion", "check", "alpha", "docker-cli-plugin-metadata"}, cmd.Name())
+	return !cmd.HasParent() || slices.Contains([]string{"config", "version", "help", "completion", "check", "alpha", "docker-cli-plugin-metadata", "doctor"}, cmd.Name())
 }
 
 // enter has the program of a user who is not root go on in the namespaces of the user's pods.
