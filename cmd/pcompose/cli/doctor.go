@@ -29,7 +29,7 @@ func runDoctor(ctx context.Context, env *Env, opt *doctorOptions) error {
 	if err := oneOf("--format", opt.format, "table", "json"); err != nil {
 		return err
 	}
-	m, err := env.machine(ctx)
+	m, err := thisMachine(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func runDoctor(ctx context.Context, env *Env, opt *doctorOptions) error {
 	return err
 }
 
-// machine looks at this machine, with the eyes of the user and the global flags.
-func (env *Env) machine(ctx context.Context) (doctor.Machine, error) {
+// thisMachine looks at this machine, with the eyes of the user and the global flags.
+func thisMachine(ctx context.Context, env *Env) (doctor.Machine, error) {
 	g := env.global
 	e, err := engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup})
 	if err != nil {
