@@ -130,6 +130,7 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 	if c.Hostname == "" {
 		c.Hostname = b.record.ID[:12] // as docker names it, and as /etc/hosts has it
 	}
+	h.Unfiltered = unfiltered(p.engine, c)
 	cell := b.cell()
 	c.Isolation.Sysctls = linkSysctls(c, cell)
 	in = ocispec.Input{

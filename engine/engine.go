@@ -28,7 +28,8 @@ type Config struct {
 	Root string
 	// RunRoot keeps what does not: /run/pcompose, for users $XDG_RUNTIME_DIR/pcompose.
 	RunRoot string
-	// Runtime names the OCI runtime, or is its path; "" is containers.conf's choice, else crun, else runc.
+	// Runtime names the OCI runtime, or is its path; "" is containers.conf's choice, else crun, else runc,
+	// else the built-in one.
 	Runtime string
 	// Command is how this process is known to others that wait for its lock: "pcompose up".
 	Command string

@@ -12,8 +12,25 @@ import (
 	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/runtime"
+	"github.com/pcompose/pcompose/pod/runtime/builtin"
 )
+
+// unfiltered is why the runtime of a container cannot filter system calls, "" where it can.
+func unfiltered(e *Engine, c pod.Container) string {
+	if builtin.Seccomp {
+		return ""
+	}
+	_, kind, err := e.runtime()
+	if c.Runtime != "" {
+		_, kind, err = runtimeOf(c)
+	}
+	if err != nil || kind != runtime.BuiltIn {
+		return "" // who starts the container says what is wrong with the runtime
+	}
+	return "this pcompose was built without libseccomp, which its built-in runtime needs for that: install crun, or use a release of pcompose"
+}
 
 // filter gives a spec its system call filter in the form that crun compiled for an earlier container with the same
 // profile. It returns where that form is kept: "" where the runtime is another one, or there is no profile.

@@ -10,6 +10,8 @@ to_run='
 crun crun
 gcc gcc
 /usr/include/stdlib.h libc6-dev
+/usr/include/seccomp.h libseccomp-dev
+pkg-config pkg-config
 curl curl
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 mount mount

@@ -40,6 +40,7 @@ var layout = map[string][]string{
 	"pod/lifecycle":           {"pod"},
 	"pod/logs":                {},
 	"pod/runtime":             {},
+	"pod/runtime/builtin":     {"pod/runtime"},
 	"pod/runtime/runtimetest": {"pod/runtime"},
 	"pod/resolver":            {},
 	"pod/sandbox":             {"pod"},
@@ -47,7 +48,7 @@ var layout = map[string][]string{
 
 	"engine": {
 		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
-		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox",
+		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
 	},
 	"engine/archive":  {},
 	"engine/artifact": {"engine/cache", "engine/image"},
@@ -66,7 +67,7 @@ var layout = map[string][]string{
 	"engine/userns":   {},
 	"engine/volume":   {"pod"},
 
-	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/supervisor"},
+	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine",
 		"engine/usage", "engine/userns", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",

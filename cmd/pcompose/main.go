@@ -16,6 +16,7 @@ import (
 	"github.com/pcompose/pcompose/engine"
 	look "github.com/pcompose/pcompose/engine/machine"
 	"github.com/pcompose/pcompose/engine/userns"
+	_ "github.com/pcompose/pcompose/pod/runtime/builtin" // `pcompose runtime` ends there, before main
 	"github.com/pcompose/pcompose/pod/supervisor"
 )
 

@@ -90,6 +90,8 @@ type Host struct {
 	Caps []string
 	// Seccomp, AppArmor and SELinux say whether the kernel has them.
 	Seccomp, AppArmor, SELinux bool
+	// Unfiltered is why the OCI runtime cannot filter system calls though the kernel could, "" where it can.
+	Unfiltered string
 	// MaskedPaths are paths to mask that differ from host to host (/sys/devices/system/cpu/cpu*/thermal_throttle).
 	MaskedPaths []string
 }

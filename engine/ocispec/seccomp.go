@@ -20,8 +20,12 @@ func (b *builder) seccomp() error {
 	if iso.Seccomp == "unconfined" || (iso.Seccomp == "" && iso.Privileged) {
 		return nil
 	}
+	why := b.in.Host.Unfiltered
 	if !b.in.Host.Seccomp {
-		b.warn("the container runs without a system call filter: the kernel has no seccomp")
+		why = "the kernel has no seccomp"
+	}
+	if why != "" {
+		b.warn("the container runs without a system call filter: %s", why)
 		return nil
 	}
 	profile := seccomp.DefaultProfile()

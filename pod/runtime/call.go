@@ -50,7 +50,13 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 	case cfg.Kind == Crun:
 		global = append(global, "--cgroup-manager", "cgroupfs")
 	}
+	if cfg.Kind == BuiltIn {
+		global = append([]string{BuiltInCommand}, global...)
+	}
 	cmd := exec.Command(cfg.Path, append(global, args...)...)
+	if cfg.Kind == BuiltIn {
+		cmd.Args[0] = "pcompose" // as ps(1) shows it, and the process that becomes a container
+	}
 	cmd.Env = cfg.Env
 	// Only files, never an io.Reader or io.Writer: os/exec would make a pipe and wait for its end, which the
 	// container's first process holds.
@@ -153,7 +159,7 @@ func (r *Program) exec(ctx context.Context, o ExecOptions) (_ *Process, err erro
 	if !o.Process.Terminal {
 		return Attach(ctx, c.command(streams{o.Stdin, o.Stdout, o.Stderr}, args), a)
 	}
-	if c.r.cfg.Kind == Crun {
+	if c.r.cfg.Kind == Crun || c.r.cfg.Kind == BuiltIn {
 		return c.execConsole(ctx, args, a)
 	}
 	return c.execRelayed(ctx, o, args, a)

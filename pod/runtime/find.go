@@ -15,7 +15,12 @@ const (
 	Crun  Kind = "crun"
 	Runc  Kind = "runc"
 	Youki Kind = "youki"
+	// BuiltIn is this binary, by its command BuiltInCommand. It is also the name to ask for it by.
+	BuiltIn Kind = "built-in"
 )
+
+// BuiltInCommand is the argument that makes this binary an OCI runtime; runc's command line follows it.
+const BuiltInCommand = "runtime"
 
 // Search says where a runtime program may be.
 type Search struct {
@@ -29,10 +34,10 @@ type Search struct {
 	PATH string
 }
 
-// Find is the runtime program to use: the one the user named, else the configured one, else crun, else runc.
-// A name that was asked for and is not there is an error, never replaced by another.
+// Find is the runtime program to use: the one the user named, else the configured one, else crun, else runc, else the
+// built-in one. A name that was asked for and is not there is an error, never replaced by another.
 func Find(s Search) (string, Kind, error) {
-	names := []string{"crun", "runc"}
+	names := []string{"crun", "runc", string(BuiltIn)}
 	switch {
 	case s.Name != "":
 		names = []string{s.Name}
@@ -40,17 +45,17 @@ func Find(s Search) (string, Kind, error) {
 		names = append([]string{s.Configured}, names...)
 	}
 	for _, name := range names {
+		if name == string(BuiltIn) && len(s.Paths[name]) == 0 {
+			// The program that asks, also where its file was replaced or removed meanwhile.
+			return "/proc/self/exe", BuiltIn, nil
+		}
 		for _, path := range candidates(s, name) {
 			if executable(path) {
 				return path, kindOf(path, name), nil
 			}
 		}
 	}
-	if s.Name != "" {
-		return "", "", fmt.Errorf("cannot find OCI runtime %q: no such program: install it (apt install crun) or name another", s.Name)
-	}
-	return "", "", fmt.Errorf("cannot find an OCI runtime: looked for %s in PATH: install one (apt install crun, dnf install crun) or name one with --runtime",
-		strings.Join(names, ", "))
+	return "", "", fmt.Errorf("cannot find OCI runtime %q: no such program: install it (apt install crun), name another, or use %q", names[0], BuiltIn)
 }
 
 func candidates(s Search, name string) []string {

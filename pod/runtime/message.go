@@ -33,7 +33,7 @@ func complaint(log []byte) string {
 func chatter() []string {
 	return []string{"runc create failed: ", "runc run failed: ", "runc exec failed: ", "exec failed: ", "error executing setns process: ",
 		"unable to start container process: ", "container_linux.go:", "process_linux.go:", "standard_init_linux.go:",
-		"starting container process caused: ", "OCI runtime error: ", "crun: ", "runc: ", "youki: "}
+		"error during container init: ", "starting container process caused: ", "OCI runtime error: ", "crun: ", "runc: ", "youki: "}
 }
 
 // clean takes the layers off a runtime's message and words what crun says of a command as runc and docker do.

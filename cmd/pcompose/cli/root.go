@@ -91,7 +91,7 @@ func (g *global) bind(f *pflag.FlagSet, env *Env) {
 	f.BoolVar(&g.strict, "strict", false, "Fail where a key of the file would not be carried out, instead of warning")
 	f.StringVar(&g.root, "root", env.getenv("PCOMPOSE_ROOT"), "Where state and volumes are kept (PCOMPOSE_ROOT)")
 	f.StringVar(&g.runRoot, "runroot", env.getenv("PCOMPOSE_RUNROOT"), "Where what does not outlive a reboot is kept (PCOMPOSE_RUNROOT)")
-	f.StringVar(&g.runtime, "runtime", "", "OCI runtime, by name or path (default: containers.conf, else crun, else runc)")
+	f.StringVar(&g.runtime, "runtime", "", "OCI runtime, by name or path (default: containers.conf, else crun, else runc, else the built-in one)")
 }
 
 // settle completes the global flags from the environment where they were not given, checks them and makes the display.

@@ -16,7 +16,7 @@ import (
 
 // BenchmarkCreateStart is the hot path of every start: two runs of the program. The delete is not counted.
 func BenchmarkCreateStart(b *testing.B) {
-	for _, name := range []string{"crun", "runc"} {
+	for _, name := range []string{"crun", "runc", string(runtime.BuiltIn)} {
 		for _, procs := range []string{"", "GOMAXPROCS=1", "GOMAXPROCS=2"} {
 			if name == "crun" && procs != "" {
 				continue

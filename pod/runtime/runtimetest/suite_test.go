@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pcompose/pcompose/pod/runtime"
+	_ "github.com/pcompose/pcompose/pod/runtime/builtin" // the test binary is the runtime as well
 )
 
 func TestFake(t *testing.T) {
@@ -15,6 +16,8 @@ func TestFake(t *testing.T) {
 
 func TestCrun(t *testing.T) { real(t, "crun") }
 func TestRunc(t *testing.T) { real(t, "runc") }
+
+func TestBuiltIn(t *testing.T) { real(t, string(runtime.BuiltIn)) }
 
 func real(t *testing.T, name string) {
 	if os.Geteuid() != 0 {
