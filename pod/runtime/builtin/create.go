@@ -136,23 +136,30 @@ func (c *call) make(id string, m making) (*libcontainer.Container, *libcontainer
 	return container, process, err
 }
 
-// settle says whether a cgroup that had processes has none any more. A create that is killed leaves its child there,
-// which ends by itself as soon as it sees that, and libcontainer refuses a cgroup that is in use.
+// settle says whether a cgroup that had processes has none any more. A create that is killed leaves its child there, and
+// that child's child, which end by themselves as soon as they see it; libcontainer refuses a cgroup that is in use.
 func settle(c *cgroups.Cgroup) bool {
 	m, err := manager.New(c)
 	if err != nil {
 		return false
 	}
-	pids, err := m.GetAllPids()
-	for _, pid := range pids {
-		fd, openErr := unix.PidfdOpen(pid, 0)
-		if openErr != nil {
-			continue // it has ended
+	for until, first := time.Now().Add(time.Second), true; ; first = false {
+		pids, err := m.GetAllPids()
+		if err != nil || len(pids) == 0 {
+			return err == nil && !first
 		}
-		err = errors.Join(err, gone(fd, time.Second))
-		unix.Close(fd)
+		for _, pid := range pids {
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				continue // it has ended
+			}
+			err = gone(fd, time.Until(until))
+			unix.Close(fd)
+			if err != nil {
+				return false
+			}
+		}
 	}
-	return err == nil && len(pids) > 0
 }
 
 // ignoresCgroups says whether limits that cannot be set are no error. In a user namespace nobody knows beforehand which
