@@ -31,6 +31,8 @@ type Config struct {
 	// Runtime names the OCI runtime, or is its path; "" is containers.conf's choice, else crun, else runc,
 	// else the built-in one.
 	Runtime string
+	// NetworkCmd is the pod.OutletKind of new pods; "" chooses the best there is.
+	NetworkCmd string
 	// Command is how this process is known to others that wait for its lock: "pcompose up".
 	Command string
 	// LookupEnv finds the variables that secrets and configs name; nil is os.LookupEnv.

@@ -74,6 +74,10 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	if err != nil {
 		return err
 	}
+	out, err := outlet(p.engine.cfg.NetworkCmd)
+	if err != nil {
+		return err
+	}
 	dir := p.runDir()
 	if err := os.MkdirAll(filepath.Join(dir, "containers"), 0o700); err != nil {
 		return err
@@ -81,7 +85,7 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	err = control.WritePod(dir, control.Pod{
 		Name: p.name, ID: p.engine.podID(p.name), Topology: a.Topology, Runtime: program, RuntimeKind: string(kind),
 		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
-		Events: eventsFile(p.engine, p.name), Secluded: userns.Rootless(),
+		Events: eventsFile(p.engine, p.name), Outlet: out,
 	})
 	if err != nil {
 		return err
@@ -132,10 +136,11 @@ func endPod(ctx context.Context, p *Project) error {
 		}
 	}
 	id := p.engine.podID(p.name)
-	err := endCgroup(ctx, p.engine.cgroup(p.name))
-	if !userns.Rootless() {
-		err = errors.Join(err, sandbox.Remove(id))
+	pd, err := control.ReadPod(p.runDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		pd.Outlet.Kind = pod.OutletPasta // for all that can be read: look for its process
 	}
+	err = errors.Join(sandbox.EndOutlet(p.runDir(), pd.Outlet), sandbox.Remove(id), endCgroup(ctx, p.engine.cgroup(p.name)))
 	if err != nil {
 		return fmt.Errorf("cannot remove what is left of the pod: %w", err)
 	}

@@ -21,10 +21,10 @@ type Pod struct {
 	Topology pod.Topology
 	// Runtime is the OCI runtime's program, RuntimeKind which one it is.
 	Runtime, RuntimeKind string
-	// Secluded pods have no way out but the held sockets of published ports (sandbox.Config).
-	Secluded bool `json:",omitempty"`
 	// LockFile is locked while an address is chosen, for all pods of the machine.
 	LockFile string
+	// Outlet is how the pod reaches the world outside.
+	Outlet pod.Outlet `json:",omitzero"`
 	// Cgroup is the parent of the containers' cgroups, "" where this user can make none.
 	Cgroup string
 	// Events is the file of what happens to containers; "" keeps none.

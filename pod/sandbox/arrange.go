@@ -85,7 +85,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 		err = errors.Join(err, ns.file.Close())
 	}
 	s.forgetContainers()
-	return err
+	return errors.Join(err, keepSources(s))
 }
 
 // forgetContainers drops what was said of containers that are no more.

@@ -26,7 +26,7 @@ func TestScaleLive(t *testing.T) {
 	named(t, s.cells[0], "one", 80)
 	_, err := s.Publish([]pod.Port{tcp("web-1", 18220, 80)})
 	must(t, err)
-	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18220))
+	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18220), netip.AddrPort{})
 	must(t, err)
 	defer held.Close()
 

@@ -26,6 +26,8 @@ type target struct {
 	v4, v6 netip.Addr
 	// internal targets are reached from this machine only.
 	internal bool
+	// sources says that connections to it may come from the address of their client.
+	sources bool
 }
 
 // at is the address of one family, invalid for one that the target has not got.
@@ -69,8 +71,9 @@ func (s *inside) target(b backend) (target, error) {
 	if t.cell.mode != "" {
 		return t, fmt.Errorf("its network mode is %s", t.cell.mode)
 	}
+	t.sources = t.cell.sources
 	if t.first = t.cell == s.cells[0]; t.first {
-		t.v4, t.v6, _ = s.uplink.address()
+		t.v4, t.v6, _ = s.outlet.address()
 		t.internal = s.layout.shut
 		return t, nil
 	}
@@ -130,6 +133,9 @@ func direct(ts []target) bool {
 // containers of the first cell have published. It keeps the one it has. They come from above those the kernel
 // chooses itself (ip_local_port_range), as long as there are any.
 func (s *Sandbox) assignInner() error {
+	if !s.outlet.routes() {
+		return nil
+	}
 	type key struct {
 		protocol string
 		port     uint16
@@ -163,6 +169,9 @@ func (s *Sandbox) assignInner() error {
 // routes are what the rules should be, by what is published, arranged and ready now.
 func (s *Sandbox) routes() routes {
 	var r routes
+	if !s.outlet.routes() {
+		return r
+	}
 	for _, l := range s.listeners {
 		ts := s.targets(l)
 		if len(ts) == 0 || !slices.ContainsFunc(ts, func(t target) bool { return !t.internal }) {
@@ -210,7 +219,7 @@ func (s *Sandbox) steer(before routes) error {
 			return err
 		}
 	}
-	if err := s.uplink.forward(now.ways); err != nil {
+	if err := s.outlet.forward(now.ways); err != nil {
 		return err
 	}
 	if s.layout.filtered() && len(both) > len(now.spreads) {

@@ -179,10 +179,10 @@ func TestReplicasInTurn(t *testing.T) {
 			t.Errorf("%s gets %s", client, got)
 		}
 	}
-	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18210))
+	held, err := machine.connect(pod.TCP, netip.AddrPortFrom(host4, 18210), netip.AddrPort{})
 	must(t, err)
 	defer held.Close()
-	flow, err := machine.connect(pod.UDP, netip.AddrPortFrom(host4, 18210))
+	flow, err := machine.connect(pod.UDP, netip.AddrPortFrom(host4, 18210), netip.AddrPort{})
 	must(t, err)
 	defer flow.Close()
 	_, err = exchangeUDP(flow)

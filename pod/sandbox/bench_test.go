@@ -105,7 +105,7 @@ func BenchmarkThroughput(b *testing.B) {
 	}{{"plain-veth", one, netip.MustParseAddr("192.0.2.2"), 7000}, {"cell-to-cell", s.cell("api"), netip.MustParseAddr("10.210.1.4"), 7002},
 		{"published-first-cell", machine, host4, 18301}, {"published-other-cell", machine, host4, 18302}} {
 		b.Run(way.name, func(b *testing.B) {
-			conn, err := way.from.connect(pod.TCP, netip.AddrPortFrom(way.to, way.port))
+			conn, err := way.from.connect(pod.TCP, netip.AddrPortFrom(way.to, way.port), netip.AddrPort{})
 			must(b, err)
 			defer conn.Close()
 			buf := make([]byte, 1<<20)

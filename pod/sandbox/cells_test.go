@@ -103,7 +103,7 @@ func TestNetworksAreWhoReachesWhom(t *testing.T) {
 
 func wantNothing(t *testing.T, from *namespace, to string, port uint16) {
 	t.Helper()
-	c, err := from.connectIn(pod.TCP, netip.AddrPortFrom(netip.MustParseAddr(to), port), 150*time.Millisecond)
+	c, err := from.connectIn(pod.TCP, netip.AddrPortFrom(netip.MustParseAddr(to), port), netip.AddrPort{}, 150*time.Millisecond)
 	if err == nil {
 		t.Errorf("%s reaches %s port %d as %s", from.name, to, port, c.LocalAddr())
 		c.Close()

@@ -22,8 +22,6 @@ type connection struct {
 	want   layout
 	// links are those of the router by name.
 	links map[string]netlink.Link
-	// mtu is that of the way out.
-	mtu int
 }
 
 // connectCells makes bridges and wires as wanted, and takes away all others. Wires that are as wanted already are
@@ -41,9 +39,6 @@ func (s *inside) connectCells(want layout) error {
 	}
 	for _, l := range all {
 		c.links[l.Attrs().Name] = l
-		if l.Attrs().Name == podLink {
-			c.mtu = l.Attrs().MTU
-		}
 	}
 	// What goes makes room for names and addresses of what comes.
 	if err := c.removeStale(); err != nil {
@@ -150,7 +145,7 @@ func (c *connection) bridge(b bridge) error {
 
 func (c *connection) mtuOf(mtu int) int {
 	if mtu == 0 {
-		return c.mtu
+		return c.outlet.mtu()
 	}
 	return mtu
 }

@@ -40,9 +40,9 @@ func (d *door) dial(client netip.AddrPort) (*passage, error) {
 			return nil, unix.ENETUNREACH
 		}
 		var c net.Conn
-		for _, addr := range []netip.Addr{t.v4, t.v6} {
+		for _, addr := range t.addresses(d.port.port.Protocol, client) {
 			if addr.IsValid() && c == nil && errors.Is(err, unix.ECONNREFUSED) {
-				c, err = t.cell.connect(d.port.port.Protocol, netip.AddrPortFrom(addr, t.port))
+				c, err = t.cell.connect(d.port.port.Protocol, netip.AddrPortFrom(addr, t.port), t.sourceFor(client, addr))
 			}
 		}
 		if err == nil {
@@ -53,6 +53,15 @@ func (d *door) dial(client netip.AddrPort) (*passage, error) {
 		}
 	}
 	return nil, err
+}
+
+// addresses are those to try. Of two families that of a client whose address is kept is the better one; but for UDP nobody
+// would say that nobody listens, and most listen on IPv4.
+func (t target) addresses(protocol string, client netip.AddrPort) []netip.Addr {
+	if protocol == pod.TCP && t.sourceFor(client, t.v6).IsValid() {
+		return []netip.Addr{t.v6, t.v4}
+	}
+	return []netip.Addr{t.v4, t.v6}
 }
 
 // inTurn are the targets in service, beginning with the one whose turn it is.
@@ -74,20 +83,20 @@ func (d *door) keeps(p *passage) bool {
 	return slices.ContainsFunc(d.inService(d.targets(d.port)), func(t target) bool { return t.backend == p.to && t.cell == p.cell })
 }
 
-// connect makes a connected socket of the namespace. Only making it needs the namespace's thread; waiting for the
+// connect makes a connected socket of the namespace, from an address of its own or the given one. Only making it needs the namespace's thread; waiting for the
 // connection is left to the runtime's poller.
-func (n *namespace) connect(protocol string, to netip.AddrPort) (net.Conn, error) {
-	return n.connectIn(protocol, to, dialTimeout)
+func (n *namespace) connect(protocol string, to, from netip.AddrPort) (net.Conn, error) {
+	return n.connectIn(protocol, to, from, dialTimeout)
 }
 
-func (n *namespace) connectIn(protocol string, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
+func (n *namespace) connectIn(protocol string, to, from netip.AddrPort, timeout time.Duration) (net.Conn, error) {
 	kind := unix.SOCK_STREAM
 	if protocol == pod.UDP {
 		kind = unix.SOCK_DGRAM
 	}
-	family, sockaddr := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: to.Addr().As16(), Port: int(to.Port())})
+	family := unix.AF_INET6
 	if to.Addr().Is4() {
-		family, sockaddr = unix.AF_INET, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}
+		family = unix.AF_INET
 	}
 	var fd int
 	if err := n.do(func() (err error) {
@@ -98,10 +107,15 @@ func (n *namespace) connectIn(protocol string, to netip.AddrPort, timeout time.D
 	}
 	f := os.NewFile(uintptr(fd), to.String())
 	defer f.Close()
+	if from.IsValid() {
+		if err := takeSource(fd, family, from); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
-	if err := connect(f, sockaddr); err != nil {
+	if err := connect(f, sockaddr(to)); err != nil {
 		return nil, err
 	}
 	return net.FileConn(f)

@@ -30,7 +30,7 @@ func (s *inside) filter(spreads []spread) error {
 	if err != nil {
 		return err
 	}
-	v4, v6, _ := s.uplink.address()
+	v4, v6, _ := s.outlet.address()
 	r := newRuleset(conn, filterTable, !s.bare)
 	s.bare = false
 	r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)

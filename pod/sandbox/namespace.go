@@ -23,6 +23,8 @@ type namespace struct {
 	name string
 	mode pod.NetworkMode
 	file *os.File
+	// sources says that its sockets may take addresses of clients.
+	sources bool
 }
 
 // newNamespace makes a namespace with loopback up and the pod's sysctls.

@@ -50,6 +50,9 @@ func (s *Sandbox) Publish(want []pod.Port) (bound []pod.Port, err error) {
 	if err = s.assignInner(); err == nil {
 		err = s.steer(before)
 	}
+	if err == nil {
+		err = keepSources(s)
+	}
 	if err != nil {
 		undo()
 		return nil, errors.Join(fmt.Errorf("cannot publish ports of pod %q: %w", s.config.Name, err), next.undo(s))

@@ -40,12 +40,15 @@ type Config struct {
 	Members  []pod.Member
 	// Out are containers that are not ready (see Ready).
 	Out []string
-	// Secluded pods have no way out, and change nothing on the host.
-	Secluded bool
 	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.
 	Pools []netip.Prefix
 	// LockFile is made if missing and locked (flock) while an address is chosen; one for all pods of the machine.
 	LockFile string
+	// Outlet is the way to the host. Dir is the pod's run directory, which one of a process beside the pod needs.
+	Outlet pod.Outlet
+	Dir    string
+	// Warn is told what goes wrong later; nil for nobody.
+	Warn func(string)
 }
 
 // Sandbox is the network of one pod. Its methods may be called from several goroutines.
@@ -60,7 +63,7 @@ type Sandbox struct {
 // inside is what there is in the pod's namespaces.
 type inside struct {
 	config Config
-	uplink uplink
+	outlet outlet
 	cells  []*namespace
 	layout layout
 	// bare says that the router surely has no table; rules are nil where it is not known what is in it.
@@ -70,16 +73,6 @@ type inside struct {
 	wired map[string]wire
 	// out are the containers that are not ready.
 	out map[string]bool
-}
-
-// uplink joins the first cell to the world outside: a veth pair where we are root.
-type uplink interface {
-	// address of the pod, invalid for a family it has not got, and the host as the pod sees it.
-	address() (v4, v6, gateway netip.Addr)
-	// forward lets connections from other machines go exactly these ways; idempotent, all or nothing.
-	forward(ways []way) error
-	// detach takes everything off the host again; idempotent.
-	detach() error
 }
 
 // Create makes the namespaces of a pod and joins them to the host. What a dead pod of the same id left is
@@ -105,7 +98,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 	if _, err := s.settleCells(c.Cells); err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
-	s.uplink, err = attachUplink(c, s.cells[0])
+	s.outlet, err = attach(c, s.cells[0])
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
@@ -114,7 +107,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 			err = s.arrange(ctx, c)
 		}
 		if err != nil {
-			return nil, errors.Join(err, s.uplink.detach(), s.closeCells())
+			return nil, errors.Join(err, s.outlet.detach(), s.closeCells())
 		}
 	}
 	return s, nil
@@ -168,9 +161,9 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		s.cells = append(s.cells, ns)
 	}
 	if s.bare {
-		s.uplink, err = attachUplink(c, s.cells[0])
+		s.outlet, err = attach(c, s.cells[0])
 	} else {
-		s.uplink, err = findUplink(c, s.cells[0])
+		s.outlet, err = findOutlet(c, s.cells[0])
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
@@ -180,9 +173,10 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		err = s.arrange(ctx, c)
 	}
 	if err == nil {
-		err = s.uplink.forward(s.routes().ways)
+		err = s.outlet.forward(s.routes().ways)
 	}
 	if err != nil {
+		s.outlet.release()
 		return nil, errors.Join(err, s.closeListeners(), s.closeCells())
 	}
 	for _, l := range s.listeners {
@@ -249,15 +243,16 @@ func (s *Sandbox) NamespacePath(cell string) string {
 	return ""
 }
 
-// Address is the pod's address seen from the host; v6 is invalid where the host has no IPv6.
+// Address is the pod's address on its way out; v6 is invalid where the host has no IPv6.
 func (s *Sandbox) Address() (v4, v6 netip.Addr) {
-	v4, v6, _ = s.uplink.address()
+	v4, v6, _ = s.outlet.address()
 	return v4, v6
 }
 
-// Gateway is the host's address seen from the pod: what host-gateway means.
+// Gateway is the host's address seen from the pod: what host-gateway means. It is invalid where the host has none, and may
+// change with the host's network.
 func (s *Sandbox) Gateway() netip.Addr {
-	_, _, gateway := s.uplink.address()
+	_, _, gateway := s.outlet.address()
 	return gateway
 }
 
@@ -269,7 +264,7 @@ func (s *Sandbox) Close() error {
 	if s.closed {
 		return nil
 	}
-	err := errors.Join(s.closeListeners(), s.uplink.detach())
+	err := errors.Join(s.closeListeners(), s.outlet.detach())
 	if err != nil {
 		return fmt.Errorf("cannot remove sandbox of pod %q: %w", s.config.Name, err)
 	}
@@ -285,6 +280,7 @@ func (s *Sandbox) Release() error {
 		return nil
 	}
 	s.closed = true
+	s.outlet.release()
 	return errors.Join(s.closeListeners(), s.closeCells())
 }
 

@@ -101,7 +101,7 @@ func TestUDP(t *testing.T) {
 			}
 		}
 	}
-	c, err := machine.connect(pod.UDP, netip.AddrPortFrom(host4, 15353))
+	c, err := machine.connect(pod.UDP, netip.AddrPortFrom(host4, 15353), netip.AddrPort{})
 	must(t, err)
 	defer c.Close()
 	if got, want := exchange(c, "d"), fmt.Sprintf("saw %s: d", its4); got != want {

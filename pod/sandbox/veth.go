@@ -14,12 +14,14 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// veth is an uplink made of a point-to-point pair of links, host routes and a table of rules. It keeps no
+// veth is an outlet made of a point-to-point pair of links, host routes and a table of rules. It keeps no
 // sockets open: a pod at rest costs nothing here.
 type veth struct {
 	id      string
 	v4, v6  netip.Addr
 	gateway netip.Addr
+	// bytes is the MTU of the pair.
+	bytes int
 	// udp are the UDP ports in force.
 	udp []way
 }
@@ -102,7 +104,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot list routes of the pod: %w", err)
 	}
-	u := &veth{id: c.ID}
+	u := &veth{id: c.ID, bytes: link.Attrs().MTU}
 	for _, r := range routes {
 		if gw, ok := netip.AddrFromSlice(r.Gw); ok && isDefault(r) {
 			u.gateway = gw.Unmap()
@@ -130,6 +132,12 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 }
 
 func (u *veth) address() (v4, v6, gateway netip.Addr) { return u.v4, u.v6, u.gateway }
+
+func (u *veth) mtu() int { return u.bytes }
+
+func (u *veth) routes() bool { return true }
+
+func (u *veth) release() {}
 
 func (u *veth) forward(ways []way) error {
 	if err := applyRules(u, ways); err != nil {
@@ -200,6 +208,7 @@ func (u *veth) makeLink(host *netlink.Handle, cell *namespace) (index int, err e
 	if attrs.MTU, err = uplinkMTU(host); err != nil {
 		return 0, err
 	}
+	u.bytes = attrs.MTU
 	link := &netlink.Veth{
 		LinkAttrs: attrs, PeerName: podLink,
 		PeerNamespace:    netlink.NsFd(cell.fd()),

@@ -22,6 +22,8 @@ type network struct {
 	dir    string
 	pod    control.Pod
 	keeper *keeper.Client
+	// warn writes to the log beside the keeper's.
+	warn func(string)
 	// sandbox is nil where it could not be made, and after the end; broken then says why, and every start fails
 	// with it.
 	sandbox *sandbox.Sandbox
@@ -32,8 +34,8 @@ type network struct {
 
 // open makes the pod's network, or takes over what the keeper holds of it.
 func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
-	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Secluded: n.pod.Secluded, Cells: n.pod.Topology.Cells,
-		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members}
+	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Cells: n.pod.Topology.Cells,
+		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members, Outlet: n.pod.Outlet, Dir: n.dir, Warn: n.warn}
 	files := map[string]*os.File{}
 	for key, f := range kept {
 		if strings.HasPrefix(key, "netns/") || strings.HasPrefix(key, "listen/") {

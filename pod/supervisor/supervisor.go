@@ -68,7 +68,7 @@ func open(dir string) (*Supervisor, error) {
 		return nil, err
 	}
 	return &Supervisor{
-		dir: dir, keeper: k, runtime: rt, network: &network{dir: dir, pod: p, keeper: k}, journal: journal{p.Events},
+		dir: dir, keeper: k, runtime: rt, network: &network{dir: dir, pod: p, keeper: k, warn: warn}, journal: journal{p.Events},
 		mail: make(chan func()), containers: map[string]*container{}, watchers: map[*watcher]struct{}{},
 		strays: map[int]keeper.Exit{}, forgotten: map[string]bool{},
 	}, nil
@@ -183,5 +183,7 @@ func (s *Supervisor) watchExits(ctx context.Context, cancel context.CancelCauseF
 
 // warn writes to the log beside the keeper's.
 func (s *Supervisor) warn(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "supervisor: "+format+"\n", args...)
+	warn(fmt.Sprintf(format, args...))
 }
+
+func warn(text string) { fmt.Fprintln(os.Stderr, "supervisor: "+text) }

@@ -25,6 +25,7 @@ type global struct {
 	dryRun, strict            bool
 	allResources, compatible  bool
 	root, runRoot, runtime    string
+	networkCmd                string
 }
 
 // CommandLine is the command line for those who write about it: its commands, flags and help. It must not be run.
@@ -92,6 +93,7 @@ func (g *global) bind(f *pflag.FlagSet, env *Env) {
 	f.StringVar(&g.root, "root", env.getenv("PCOMPOSE_ROOT"), "Where state and volumes are kept (PCOMPOSE_ROOT)")
 	f.StringVar(&g.runRoot, "runroot", env.getenv("PCOMPOSE_RUNROOT"), "Where what does not outlive a reboot is kept (PCOMPOSE_RUNROOT)")
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime, by name or path (default: containers.conf, else crun, else runc, else the built-in one)")
+	f.StringVar(&g.networkCmd, "network-cmd", env.getenv("PCOMPOSE_NETWORK_CMD"), "How new pods reach the host: veth, pasta, built-in (PCOMPOSE_NETWORK_CMD; default: veth for root, else pasta, else built-in)")
 }
 
 // settle completes the global flags from the environment where they were not given, checks them and makes the display.
