@@ -42,10 +42,10 @@ func scriptCommands(s *suite) map[string]func(*testscript.TestScript, bool, []st
 		"state": cmdState,
 		// save VAR CMD...: the environment variable VAR is what CMD prints, trimmed.
 		"save": cmdSave,
-		// snapshot: remember what the script has on the machine. unchanged: it is the same now. With !, a link and a table
-		// have come, without which nothing would be proved.
+		// snapshot: remember what the script has on the machine. unchanged: it is the same now. With !, what a pod has there has
+		// come, without which nothing would be proved.
 		"snapshot":  cmdSnapshot,
-		"unchanged": cmdUnchanged,
+		"unchanged": s.cmdUnchanged,
 		// kill9 supervisor|PID|FILE: SIGKILL to the project's supervisor, a process, or the process a file names.
 		"kill9": s.cmdKill9,
 		// listen PORT: this test process listens on PORT until the script ends.
@@ -227,7 +227,7 @@ func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), snapshotFile), []byte(strings.Join(now, "\n")), 0o644))
 }
 
-func cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
+func (s *suite) cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, len(args) == 0, "unchanged")
 	before, err := os.ReadFile(filepath.Join(ts.Getenv("WORK"), snapshotFile))
 	ts.Check(err)
@@ -238,11 +238,16 @@ func cmdUnchanged(ts *testscript.TestScript, neg bool, args []string) {
 		had = strings.Split(string(before), "\n")
 	}
 	diff := strings.Join(differences(had, now), "\n")
-	switch {
-	case neg && (!strings.Contains(diff, "+ link ") || !strings.Contains(diff, "+ nftables ")):
-		ts.Fatalf("the pod's link and table are not among what came:\n%s", diff)
-	case !neg && diff != "":
-		ts.Fatalf("the machine changed:\n%s", diff)
+	if !neg {
+		if diff != "" {
+			ts.Fatalf("the machine changed:\n%s", diff)
+		}
+		return
+	}
+	for _, what := range s.world.traces() {
+		if !strings.Contains(diff, "+ "+what+" ") {
+			ts.Fatalf("no %s is among what came:\n%s", what, diff)
+		}
 	}
 }
 

@@ -30,13 +30,17 @@ func TestScript(t *testing.T) {
 	if binary == "" {
 		t.Skip("PCT_E2E does not name a pcompose binary: make e2e builds one and runs this")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("script tests start containers as root: run as root")
+	w, err := findWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 && !w.user {
+		t.Skip("script tests of this world start containers as root: run as root, or with PCT_WORLD=user")
 	}
 	if os.Getenv("PCT_REGISTRY") == "" {
 		t.Skip("PCT_REGISTRY names no registry of the lab: run under `lab run`, as make e2e does")
 	}
-	s, err := newSuite(t, binary)
+	s, err := newSuite(t, binary, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +49,7 @@ func TestScript(t *testing.T) {
 		WorkdirRoot:   filepath.Join(s.dir, "work"),
 		Setup:         s.setup,
 		Cmds:          scriptCommands(s),
+		Condition:     w.condition,
 		UpdateScripts: os.Getenv("PCT_GOLDEN") != "",
 	})
 }
@@ -54,6 +59,7 @@ type suite struct {
 	// dir has the work folders and the image store; runDir, of a path short enough for sockets, the run roots.
 	dir, runDir string
 	binary      string
+	world       world
 
 	// alone is held for writing by scripts that look at the whole machine, for reading by all others.
 	alone sync.RWMutex
@@ -63,20 +69,25 @@ type suite struct {
 	ports map[int]bool
 }
 
-func newSuite(t *testing.T, binary string) (*suite, error) {
+func newSuite(t *testing.T, binary string, w world) (*suite, error) {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "pct-e2e-")
+	dir, run := os.Getenv(userDirVar), "/run"
+	if w.user {
+		run = os.Getenv("XDG_RUNTIME_DIR")
+	}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("/var/tmp", "pct-e2e-"); err != nil {
+			return nil, err
+		}
+	}
+	runDir, err := os.MkdirTemp(run, "pct-")
 	if err != nil {
 		return nil, err
 	}
-	runDir, err := os.MkdirTemp("/run", "pct-")
-	if err != nil {
-		return nil, err
-	}
-	s := &suite{dir: dir, runDir: runDir, binary: binary, ports: map[int]bool{}}
+	s := &suite{dir: dir, runDir: runDir, binary: binary, world: w, ports: map[int]bool{}}
 	t.Cleanup(func() {
 		s.checkStore(t)
 		// containers-storage keeps a private mount on its overlay folder.
@@ -86,6 +97,9 @@ func newSuite(t *testing.T, binary string) (*suite, error) {
 			return
 		}
 		for _, d := range []string{dir, runDir} {
+			if d == os.Getenv(userDirVar) {
+				continue // who started us removes it
+			}
 			if err := os.RemoveAll(d); err != nil {
 				t.Error(err)
 			}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// world is what the scripts find on the machine and who they run as. PCT_WORLD names it. Scripts ask for it by the
+// conditions [root], [user] and [bare].
+type world struct {
+	name string
+	// user scripts run as an unprivileged user, bare ones where nothing is installed.
+	user, bare bool
+}
+
+func findWorld() (world, error) {
+	worlds := []world{{name: "root"}, {name: "user", user: true}}
+	name := os.Getenv("PCT_WORLD")
+	if name == "" {
+		name = "root"
+	}
+	var names []string
+	for _, w := range worlds {
+		if w.name == name {
+			return w, nil
+		}
+		names = append(names, w.name)
+	}
+	return world{}, fmt.Errorf("PCT_WORLD is %q, not one of %s", name, strings.Join(names, ", "))
+}
+
+// condition is what a script may ask for.
+func (w world) condition(name string) (bool, error) {
+	switch name {
+	case "root":
+		return !w.user, nil
+	case "user":
+		return w.user, nil
+	case "bare":
+		return w.bare, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+// traces are what a running pod has on the machine: a user's has nothing of the host's network.
+func (w world) traces() []string {
+	if w.user {
+		return []string{"process", "file"}
+	}
+	return []string{"process", "file", "link", "nftables"}
+}
+
+// TestMain runs the whole program once more as another user where the world is one of users: what scripts do by
+// themselves, they do as that user too.
+func TestMain(m *testing.M) {
+	w, err := findWorld()
+	code := 1
+	switch {
+	case err != nil:
+	case w.user && os.Geteuid() == 0 && os.Getenv("PCT_E2E") != "":
+		code, err = runAsUser()
+	default:
+		code = m.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// userDirVar names the folder of the suite, which root removes: files of the user's containers have owners that only a
+// user namespace knows.
+const userDirVar = "PCT_E2E_DIR"
+
+func runAsUser() (code int, err error) {
+	u, err := unprivileged()
+	if err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "pct-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	if os.Getenv("PCT_KEEP") == "" {
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	runtime := filepath.Join("/run/user", strconv.Itoa(u.uid))
+	if err := errors.Join(
+		os.Chown(dir, u.uid, u.gid),
+		os.MkdirAll(runtime, 0o700), os.Chown(runtime, u.uid, u.gid),
+		// As systems have them that users run containers on.
+		os.Chmod("/dev/net/tun", 0o666),
+		os.Chmod(os.Getenv("CONTAINERS_REGISTRIES_CONF"), 0o644),
+	); err != nil {
+		return 1, fmt.Errorf("cannot prepare the machine for a user: %w", err)
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return !strings.HasPrefix(v, "PCT_") && !strings.HasPrefix(v, "CONTAINERS_REGISTRIES_CONF=") && !strings.HasPrefix(v, "PATH=")
+	}), "HOME="+u.home, "USER="+u.name, "XDG_RUNTIME_DIR="+runtime, userDirVar+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.gid)}}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot run the tests as user %s, who must be able to read this checkout: %w", u.name, err)
+	}
+	return 0, err
+}
+
+// testUser is an ordinary user with ranges in /etc/subuid and /etc/subgid.
+type testUser struct {
+	name, home string
+	uid, gid   int
+}
+
+// unprivileged finds or makes the user that the tests run as, and leaves them on the machine.
+func unprivileged() (testUser, error) {
+	t := testUser{name: "pct-user"}
+	found, err := user.Lookup(t.name)
+	if errors.As(err, new(user.UnknownUserError)) {
+		out, addErr := exec.Command("useradd", "--create-home", t.name).CombinedOutput()
+		if addErr != nil {
+			return t, fmt.Errorf("cannot add user %s: %w\n%s", t.name, addErr, out)
+		}
+		found, err = user.Lookup(t.name)
+	}
+	if err != nil {
+		return t, err
+	}
+	t.home = found.HomeDir
+	t.uid, err = strconv.Atoi(found.Uid)
+	if err == nil {
+		t.gid, err = strconv.Atoi(found.Gid)
+	}
+	return t, err
+}
