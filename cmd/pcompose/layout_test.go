@@ -47,7 +47,7 @@ var layout = map[string][]string{
 	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
-		"engine/archive", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
+		"engine/archive", "engine/cache", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
 		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
 	},
 	"engine/archive":  {},
@@ -59,6 +59,7 @@ var layout = map[string][]string{
 	"engine/image":    {"pod"},
 	"engine/machine":  {"engine/doctor", "engine/image", "pod/sandbox"},
 	"engine/ocispec":  {"pod"},
+	"engine/offline":  {"engine/archive", "engine/cache", "engine/image"},
 	"engine/provider": {"pod"},
 	"engine/rootfs":   {},
 	"engine/secret":   {"pod"},
@@ -69,7 +70,7 @@ var layout = map[string][]string{
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor"},
 	"cmd/pcompose/cli": {
-		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine",
+		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
 		"engine/usage", "engine/userns", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},

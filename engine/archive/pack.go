@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +85,8 @@ func header(as string, st fs.FileInfo, target string) (*tar.Header, error) {
 		return nil, err
 	}
 	h.Name, h.Uname, h.Gname = as, "", ""
+	// No stream can give them to a file, and reading a tree would change it.
+	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
 	if st.IsDir() {
 		h.Name += "/"
 	}

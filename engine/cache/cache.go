@@ -120,3 +120,51 @@ func flush(dir string) error {
 	defer f.Close()
 	return unix.Syncfs(int(f.Fd()))
 }
+
+// scratch starts the names of folders of Scratch.
+const scratch = ".scratch-"
+
+// Scratch gives use a folder for as long as it runs. What killed calls left is removed.
+func (d Dir) Scratch(use func(dir string) error) (err error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fmt.Errorf("cannot make a temporary folder: %w", err)
+	}
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return fmt.Errorf("cannot look for temporary folders: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), scratch) {
+			continue
+		}
+		// Its lock is gone with the process that made it.
+		if held, err := claim(filepath.Join(string(d), e.Name())); err == nil {
+			err = errors.Join(os.RemoveAll(held.Name()), held.Close())
+			if err != nil {
+				return fmt.Errorf("cannot remove a temporary folder: %w", err)
+			}
+		}
+	}
+	dir, err := os.MkdirTemp(string(d), scratch)
+	if err != nil {
+		return fmt.Errorf("cannot make a temporary folder: %w", err)
+	}
+	held, err := claim(dir)
+	if err != nil { // another has taken it for one that was left, in between
+		return fmt.Errorf("cannot lock temporary folder %q: %w: try again", dir, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir), held.Close()) }()
+	return use(dir)
+}
+
+// claim opens a folder and locks it, unless another has.
+func claim(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -138,7 +138,7 @@ func verify(content []byte, id digest.Digest, limit int64) error {
 		// A hash takes all it is given.
 		_, _ = verifier.Write(content)
 		if !verifier.Verified() {
-			return fmt.Errorf("the registry sent other content than %s", id)
+			return fmt.Errorf("the content of %s is not what its digest says", id)
 		}
 	}
 	return nil

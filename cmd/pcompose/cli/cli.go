@@ -49,6 +49,8 @@ type Env struct {
 	resolved map[string]string
 	// loaded is the project, once it is; nil before.
 	loaded *compose.Project
+	// bundle is the offline bundle that the command is about; nil for none.
+	bundle *unpacked
 	global global
 	// args are the whole command line, for errors about it.
 	args []string

@@ -32,6 +32,7 @@ func remotes(env *Env) []load.Remote {
 		environ = append(environ, name+"="+env.vars[name])
 	}
 	return []load.Remote{
+		env.bundle,
 		switched{artifact.New(filepath.Join(dir, "oci"), image.NewRegistries()), env, "COMPOSE_EXPERIMENTAL_OCI_REMOTE"},
 		switched{checkout.New(filepath.Join(dir, "git"), environ), env, "COMPOSE_EXPERIMENTAL_GIT_REMOTE"},
 	}
