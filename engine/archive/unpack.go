@@ -115,13 +115,7 @@ func (u *unpacker) make(name string, h *tar.Header, exists bool, content io.Read
 	case tar.TypeSymlink:
 		return u.root.Symlink(h.Linkname, name)
 	case tar.TypeReg:
-		// Nobody reads it before it has its owner and mode.
-		f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, content)
-		return errors.Join(err, f.Close())
+		return u.write(name, content)
 	}
 	kind := map[byte]uint32{tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO}[h.Typeflag]
 	return in(u.root, name, func(dir int, base string) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,7 +25,8 @@ var update = flag.Bool("update", os.Getenv("UPDATE") != "", "rewrite the expecte
 
 // TestPod loads every project of testdata/pod and compares the pod, as JSON, with the archive's file "want".
 func TestPod(t *testing.T) {
-	golden(t, "testdata/pod", func(t *testing.T, spec pod.Spec, err error) string {
+	golden(t, "testdata/pod", func(t *testing.T, project *compose.Project, opts desired.Options) string {
+		spec, err := podTwice(t, project, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +48,8 @@ func TestPod(t *testing.T) {
 
 // TestProblem compares what cannot be one pod.
 func TestProblem(t *testing.T) {
-	golden(t, "testdata/problem", func(t *testing.T, _ pod.Spec, err error) string {
+	golden(t, "testdata/problem", func(t *testing.T, project *compose.Project, opts desired.Options) string {
+		_, err := podTwice(t, project, opts)
 		if !errors.As(err, new(compose.Problems)) {
 			t.Fatalf("is no compose.Problems: %v", err)
 		}
@@ -54,8 +57,39 @@ func TestProblem(t *testing.T) {
 	})
 }
 
+// podTwice is the pod of a project, which is the same each time.
+func podTwice(t *testing.T, project *compose.Project, opts desired.Options) (pod.Spec, error) {
+	spec, err := desired.Pod(project, opts)
+	if again, _ := desired.Pod(project, opts); !reflect.DeepEqual(spec, again) {
+		t.Error("gives another pod the second time")
+	}
+	return spec, err
+}
+
+// TestTriggers compares what develop sections ask for, with the warnings and problems of them.
+func TestTriggers(t *testing.T) {
+	golden(t, "testdata/triggers", func(t *testing.T, project *compose.Project, opts desired.Options) string {
+		triggers, warnings, err := desired.Triggers(project, opts.Services)
+		var b strings.Builder
+		for _, w := range warnings {
+			fmt.Fprintf(&b, "warning: %s\n", w.Error())
+		}
+		if err != nil {
+			fmt.Fprintf(&b, "%s\n", err)
+		}
+		for _, tr := range triggers {
+			text, err := json.Marshal(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "%s\n", text)
+		}
+		return b.String()
+	})
+}
+
 // golden runs every archive of dir. Its file "options" has words: a service's name, name=replicas, or -deps.
-func golden(t *testing.T, dir string, print func(*testing.T, pod.Spec, error) string) {
+func golden(t *testing.T, dir string, print func(*testing.T, *compose.Project, desired.Options) string) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases in %s: %v", dir, err)
@@ -68,12 +102,7 @@ func golden(t *testing.T, dir string, print func(*testing.T, pod.Spec, error) st
 				t.Fatal(err)
 			}
 			project, opts := open(t, archive)
-			spec, err := desired.Pod(project, opts)
-			again, _ := desired.Pod(project, opts)
-			if !reflect.DeepEqual(spec, again) {
-				t.Error("gives another pod the second time")
-			}
-			got := strings.ReplaceAll(print(t, spec, err), project.Dir, "$CWD")
+			got := strings.ReplaceAll(print(t, project, opts), project.Dir, "$CWD")
 			want := &archive.Files[len(archive.Files)-1]
 			if want.Name != "want" {
 				archive.Files = append(archive.Files, txtar.File{Name: "want"})
