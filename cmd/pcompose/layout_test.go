@@ -32,6 +32,7 @@ var layout = map[string][]string{
 	"planner":         {"planner/cells", "pod"},
 	"planner/cells":   {"pod"},
 	"planner/desired": {"compose", "compose/graph", "compose/support", "pod"},
+	"planner/trigger": {"pod"},
 
 	"pod":                     {},
 	"pod/control":             {"pod", "pod/lifecycle"},
@@ -67,17 +68,18 @@ var layout = map[string][]string{
 	"engine/usage":    {},
 	"engine/userns":   {},
 	"engine/volume":   {"pod"},
+	"engine/watch":    {"planner/trigger", "pod"},
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
-		"engine/usage", "engine/userns", "engine/volume", "planner", "planner/desired", "pod", "pod/events", "pod/logs",
+		"engine/usage", "engine/userns", "engine/volume", "engine/watch", "planner", "planner/desired", "planner/trigger", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},
 }
 
 // pure packages reach for nothing: no machine, no clock, no chance.
-var pure = []string{"compose", "compose/graph", "compose/support", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "engine/doctor", "engine/ocispec"}
+var pure = []string{"compose", "compose/graph", "compose/support", "pod", "pod/lifecycle", "planner", "planner/cells", "planner/desired", "planner/trigger", "engine/doctor", "engine/ocispec"}
 
 // impure are the packages that reach; those below them do too, but for net/netip, which only reckons.
 var impure = []string{"os", "net", "syscall", "log", "math/rand", "crypto/rand", "golang.org/x/sys"}

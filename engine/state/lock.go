@@ -27,13 +27,41 @@ func (s *Store) Lock(ctx context.Context, project, command string, waiting func(
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock project %q: %w", project, err)
 	}
+	return hold(f, command), nil
+}
+
+// ErrWatched says that another process watches a project's files.
+var ErrWatched = errors.New("it is watched already")
+
+// LockWatch takes the lock of who watches a project's files, which lasts as long as the process. It does not wait: the error
+// is ErrWatched with who has it.
+func (s *Store) LockWatch(project, command string) (unlock func(), err error) {
+	if err := validName(project); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.run, "locks")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot watch project %q: %w", project, err)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	// No project's name has a dot.
+	f, err := take(ctx, filepath.Join(dir, project+".watch"), func(holder string) { cancel(fmt.Errorf("%w by %s", ErrWatched, holder)) })
+	if err != nil {
+		return nil, fmt.Errorf("cannot watch project %q: %w", project, err)
+	}
+	return hold(f, command), nil
+}
+
+// hold notes who has a lock, for those who wait, and gives the way to let go of it.
+func hold(f *os.File, command string) (unlock func()) {
 	_ = f.Truncate(0) // the text is for waiting people only
 	fmt.Fprintf(f, "%d %s\n", os.Getpid(), command)
 	return func() {
 		// The file goes while the lock is still held: whoever waited for it finds it gone and makes a new one.
 		os.Remove(f.Name())
 		f.Close()
-	}, nil
+	}
 }
 
 func take(ctx context.Context, path string, waiting func(holder string)) (*os.File, error) {

@@ -18,6 +18,9 @@ const (
 	actLimit  = 2 * time.Second
 )
 
+// late is how long before it is read an event may have happened; file systems have coarser clocks, too.
+const late = 50 * time.Millisecond
+
 // round is one Run: what has changed and what is to be done about it.
 type round struct {
 	*Watch
@@ -70,7 +73,7 @@ func (r *round) run(ctx context.Context, changes <-chan []string) error {
 			r.ended(ctx)
 		}
 		if r.done != nil && r.idle() && ctx.Err() == nil {
-			r.done(r.begun)
+			r.done(r.begun.Add(-late))
 		}
 	}
 }

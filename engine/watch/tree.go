@@ -201,7 +201,8 @@ func (t *tree) rescan() (changed []string, err error) {
 			changed = append(changed, path)
 		}
 	}
-	return append(changed, since(t.all(), t.idle)...), nil
+	// A full queue takes its time to be read.
+	return append(changed, since(t.all(), t.idle.Add(-time.Second))...), nil
 }
 
 // all are the paths there are.
@@ -214,10 +215,8 @@ func (t *tree) all() []string {
 	return all
 }
 
-// since are those of paths that have changed since a time, by the time of their inodes, which nobody can set back. A second is
-// taken off: events are read a little after they happen, and file systems have coarser clocks.
+// since are those of paths that have changed since a time, by the time of their inodes, which nobody can set back.
 func since(paths []string, at time.Time) []string {
-	at = at.Add(-time.Second)
 	var changed []string
 	for _, path := range paths {
 		var st unix.Stat_t

@@ -44,20 +44,20 @@ type development struct {
 	problems, warnings compose.Problems
 }
 
-// path is where a key of a trigger was written.
-func triggerPath(service string, index int, key string) string {
-	return fmt.Sprintf("services.%s.develop.watch[%d].%s", service, index, key)
+// TriggerPath is the path of a key of a trigger in the file.
+func TriggerPath(t pod.Trigger, key string) string {
+	return fmt.Sprintf("services.%s.develop.watch[%d].%s", t.Service, t.Index, key)
 }
 
 func (d *development) trigger(s types.ServiceConfig, index int, t types.Trigger) {
-	wrong := func(key, hint, format string, args ...any) {
-		p := d.project.Problem(triggerPath(s.Name, index, key), format, args...)
-		p.Hint = hint
-		d.problems = append(d.problems, p)
-	}
 	trigger := pod.Trigger{
 		Service: s.Name, Index: index, Path: t.Path, Action: pod.TriggerAction(t.Action), Target: t.Target,
 		Ignore: t.Ignore, Include: t.Include, InitialSync: t.InitialSync,
+	}
+	wrong := func(key, hint, format string, args ...any) {
+		p := d.project.Problem(TriggerPath(trigger, key), format, args...)
+		p.Hint = hint
+		d.problems = append(d.problems, p)
 	}
 	if list := hooks([]types.ServiceHook{t.Exec}); trigger.Action == pod.TriggerSyncExec {
 		trigger.Exec = list[0]
@@ -84,7 +84,7 @@ func (d *development) trigger(s types.ServiceConfig, index int, t types.Trigger)
 			return
 		}
 		if source := boundFrom(s, trigger.Path); source != "" {
-			d.warnings = append(d.warnings, d.project.Problem(triggerPath(s.Name, index, "path"),
+			d.warnings = append(d.warnings, d.project.Problem(TriggerPath(trigger, "path"),
 				"path %q is in a bind mount of the service already, and is not watched", t.Path))
 			return
 		}

@@ -335,7 +335,7 @@ func TestRun(t *testing.T) {
 		{"ps", []string{"COMPOSE_PROGRESS=fancy"}, 1, "--progress is one of"},
 		{"ps", []string{"COMPOSE_PARALLEL_LIMIT=many"}, 1, "not a number"},
 		{"exec web", nil, 1, "exec needs a service and a command"},
-		{"watch app", nil, 1, "pcompose has no `watch` yet"},
+		{"bridge app", nil, 1, "pcompose has no `bridge` yet"},
 		{"ls foo", nil, 1, `pcompose ls takes no arguments, such as "foo"`},
 		{"image tag busybox", nil, 1, "pcompose image tag needs IMAGE and NAME: see"},
 		{"image tag a b c", nil, 1, `takes IMAGE and NAME, and not "c"`},

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/watch"
+	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/planner/trigger"
+	"github.com/pcompose/pcompose/pod"
+)
+
+// watching does what changed files ask for, in the containers of a pod.
+type watching struct {
+	runner
+	spec     pod.Spec
+	triggers []pod.Trigger
+	// quiet shows nothing of builds.
+	quiet bool
+	// say tells the user a line; nil is as messages are told.
+	say func(text string)
+	// idle is told up to when all changes have been dealt with; nil for nobody.
+	idle func(time.Time)
+
+	mu      sync.Mutex
+	files   *watch.Watch
+	release func()
+}
+
+// openWatch begins to see changes. One process at a time watches a project.
+func (r runner) openWatch(w *watching) (*watching, error) {
+	env, display := *r.env, *r.env.ui
+	env.ui = &display // a rebuild changes how progress shows, and files are synced meanwhile
+	w.runner = runner{&env, r.e}
+	if w.say == nil {
+		w.say = func(text string) { r.env.ui.Say("%s", text) }
+	}
+	var err error
+	if w.release, err = engine.LockWatch(r.e.Project(w.spec.Name)); err != nil {
+		return nil, err
+	}
+	if w.files, err = watch.Open(w.triggers, w, w.idle); err != nil {
+		w.release()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *watching) close() {
+	w.files.Close()
+	w.release()
+}
+
+// run does what changes ask for until ctx ends, those since a time too.
+func (w *watching) run(ctx context.Context, since time.Time) error {
+	w.files.Initial(ctx)
+	w.tell("Watch enabled")
+	err := w.files.Run(ctx, since)
+	w.tell("Watch disabled")
+	return err
+}
+
+func (w *watching) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.say(fmt.Sprintf(format, args...))
+}
+
+// fail tells an error: it ends nothing.
+func (w *watching) fail(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		for line := range strings.Lines(err.Error()) {
+			w.tell("%s", strings.TrimSuffix(line, "\n"))
+		}
+	}
+}
+
+// containers are those of a service, as they are now.
+func (w *watching) containers(ctx context.Context, service string) ([]pod.ContainerStatus, error) {
+	observed, err := w.e.Observe(ctx, w.spec.Name, nil)
+	return slices.DeleteFunc(observed.Containers, func(c pod.ContainerStatus) bool {
+		return c.Service != service || c.OneOff || c.Run.State == pod.StatePartial
+	}), err
+}
+
+// Sync brings files into the containers of a service.
+func (w *watching) Sync(ctx context.Context, s trigger.Sync) {
+	containers, err := w.containers(ctx, s.Service)
+	if err != nil {
+		w.fail(ctx, err)
+		return
+	}
+	if len(containers) == 0 {
+		return // the next container is made of what there is then, or gets it by its initial sync
+	}
+	w.tell("Syncing service %q after %d changes were detected", s.Service, len(s.Files))
+	files := make([]engine.Synced, len(s.Files))
+	for i, f := range s.Files {
+		files[i] = engine.Synced{Host: f.Path, Inside: f.Target}
+	}
+	// What is remembered of a project is read once: others may have changed it since.
+	project := engine.FilesOf(w.e.Project(w.spec.Name))
+	for _, c := range containers {
+		err := project.Sync(ctx, c.Name, files)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is being replaced
+		}
+		w.fail(ctx, err)
+	}
+}
+
+// Act builds services anew, restarts others and runs commands.
+func (w *watching) Act(ctx context.Context, a trigger.Actions) {
+	if len(a.Rebuild) > 0 {
+		w.fail(ctx, w.rebuild(ctx, a.Rebuild))
+	}
+	if len(a.Restart) > 0 && ctx.Err() == nil {
+		w.fail(ctx, w.restart(ctx, a.Restart))
+	}
+	var commands sync.WaitGroup
+	for _, x := range a.Exec {
+		containers, err := w.containers(ctx, x.Service)
+		w.fail(ctx, err)
+		for _, c := range containers {
+			commands.Go(func() { w.fail(ctx, w.exec(ctx, c, x)) })
+		}
+	}
+	commands.Wait()
+}
+
+// rebuild is told of services whose images are not what they are built from any more.
+func (w *watching) rebuild(_ context.Context, services []string) error {
+	return fmt.Errorf("cannot rebuild %s: pcompose does not build images yet", strings.Join(services, ", "))
+}
+
+func (w *watching) hidden(*planner.Plan) ui.Progress { return ui.Hidden(w.env.ui) }
+
+func (w *watching) restart(ctx context.Context, services []string) error {
+	_, err := w.carryOut(ctx, change{name: w.spec.Name, show: w.hidden, plan: func(observed pod.Status) (*planner.Plan, error) {
+		return planner.Restart(observed, services, true, nil)
+	}})
+	if err != nil {
+		return fmt.Errorf("cannot restart %s: %w", strings.Join(services, ", "), err)
+	}
+	w.tell("service(s) %q restarted", services)
+	return nil
+}
+
+// exec runs the command of a trigger in a container. What it writes shows as it comes.
+func (w *watching) exec(ctx context.Context, c pod.ContainerStatus, x trigger.Exec) error {
+	if c.Run.State != pod.StateRunning {
+		return fmt.Errorf("cannot run %q in container %q: it is %s", x.Hook.Command, c.Name, c.Run.State)
+	}
+	code, err := w.e.Project(w.spec.Name).Exec(ctx, c.Name, engine.ExecOptions{
+		Argv: x.Hook.Command, Env: x.Hook.Env, User: x.Hook.User, WorkingDir: x.Hook.WorkingDir, Privileged: x.Hook.Privileged,
+		Stdout: w.env.streams.Out, Stderr: w.env.streams.Err,
+	})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("it exited with code %d", code)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot run %q in container %q: %w", x.Hook.Command, c.Name, err)
+	}
+	return err
+}
