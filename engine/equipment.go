@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/pcompose/pcompose/engine/ocispec"
+
 // Equipment is what pods get from this machine, as the engine would choose it now.
 type Equipment struct {
 	// Root and RunRoot are where the engine keeps things.
@@ -12,6 +14,10 @@ type Equipment struct {
 	// Controllers are those of cgroups by which limits can be set, CgroupV2 whether there is one tree of them.
 	Controllers []string
 	CgroupV2    bool
+	// Capabilities are those of containers that ask for no others.
+	Capabilities []string
+	// Seccomp, AppArmor and SELinux say what the kernel has.
+	Seccomp, AppArmor, SELinux bool
 }
 
 // Equip finds what pods would get. It changes nothing.
@@ -20,7 +26,10 @@ func Equip(e *Engine) (Equipment, error) {
 	if err != nil {
 		return Equipment{}, err
 	}
-	q := Equipment{Root: e.cfg.Root, RunRoot: e.cfg.RunRoot, Init: h.init, Controllers: h.Controllers, CgroupV2: h.CgroupV2}
+	q := Equipment{
+		Root: e.cfg.Root, RunRoot: e.cfg.RunRoot, Init: h.init, Controllers: h.Controllers, CgroupV2: h.CgroupV2,
+		Capabilities: ocispec.DefaultCapabilities(), Seccomp: h.Seccomp, AppArmor: h.AppArmor, SELinux: h.SELinux,
+	}
 	path, kind, err := e.runtime()
 	q.Runtime, q.RuntimeKind, q.RuntimeErr = path, string(kind), err
 	return q, nil

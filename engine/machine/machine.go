@@ -5,8 +5,6 @@
 package machine
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -108,7 +106,7 @@ func Look(ctx context.Context, c Config) doctor.Machine {
 		Clone: c.line("proc/sys/kernel/unprivileged_userns_clone"), AppArmor: c.line("proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 	}
 	m.Network = doctor.Network{Veth: trial.Veth, Bridge: trial.Bridge, Rules: trial.Rules, Tun: text(c.Kernel.OpenTun())}
-	if m.Network.Pasta = c.program("pasta"); m.Network.Pasta != "" {
+	if m.Network.Pasta = c.Find("pasta"); m.Network.Pasta != "" {
 		m.Network.PastaVersion = c.version(ctx, m.Network.Pasta)
 	}
 	return m
@@ -150,26 +148,29 @@ func (c Config) existing(p string) string {
 	return p
 }
 
-// distribution reads os-release(5).
-func (c Config) distribution() []string {
-	b, err := fs.ReadFile(c.Files, "etc/os-release")
-	if err != nil {
-		b, _ = fs.ReadFile(c.Files, "usr/lib/os-release")
+// release reads os-release(5).
+func (c Config) release() map[string]string {
+	name := "etc/os-release"
+	if !c.exists(name) {
+		name = "usr/lib/os-release"
 	}
-	var ids [2][]string
-	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
-		key, value, _ := strings.Cut(lines.Text(), "=")
-		for i, name := range []string{"ID", "ID_LIKE"} {
-			if key == name {
-				ids[i] = strings.Fields(strings.Trim(value, `"'`))
-			}
+	all := map[string]string{}
+	for lines := c.lines(name); lines.Scan(); {
+		if key, value, ok := strings.Cut(lines.Text(), "="); ok {
+			all[key] = strings.Trim(value, `"'`)
 		}
 	}
-	return append(ids[0], ids[1]...)
+	return all
 }
 
-// program finds a program as a shell does, and where the programs of root are.
-func (c Config) program(name string) string {
+// distribution is what the distribution calls itself, and those it is like.
+func (c Config) distribution() []string {
+	release := c.release()
+	return strings.Fields(release["ID"] + " " + release["ID_LIKE"])
+}
+
+// Find finds a program as a shell does, and where the programs of root are.
+func (c Config) Find(name string) string {
 	for _, dir := range append(filepath.SplitList(c.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin") {
 		file := path.Join(dir, name)
 		if !path.IsAbs(dir) {
@@ -182,13 +183,21 @@ func (c Config) program(name string) string {
 	return ""
 }
 
+// Says is what a program prints for --version, "" where it fails.
+func (c Config) Says(ctx context.Context, program string) string {
+	out, err := c.Kernel.Output(ctx, program, "--version")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
 // version is the first word that begins with a digit in the first line of what --version prints: "crun version 1.21",
 // "Version: 4.2.1".
 func (c Config) version(ctx context.Context, program string) string {
-	out, err := c.Kernel.Output(ctx, program, "--version")
-	line, _, _ := strings.Cut(out, "\n")
+	line, _, _ := strings.Cut(c.Says(ctx, program), "\n")
 	for _, word := range strings.Fields(line) {
-		if err == nil && word[0] >= '0' && word[0] <= '9' {
+		if word[0] >= '0' && word[0] <= '9' {
 			return word
 		}
 	}
@@ -204,7 +213,7 @@ func (c Config) runtime(ctx context.Context) doctor.Runtime {
 }
 
 func (c Config) criu(ctx context.Context) string {
-	if program := c.program("criu"); program != "" {
+	if program := c.Find("criu"); program != "" {
 		return c.version(ctx, program)
 	}
 	return ""
@@ -213,8 +222,7 @@ func (c Config) criu(ctx context.Context) string {
 // subIDs counts the IDs of a user in subuid(5), by name or number, and finds the first behind all that are given.
 func (c Config) subIDs(file string) doctor.SubIDs {
 	s := doctor.SubIDs{File: "/" + file}
-	b, _ := fs.ReadFile(c.Files, file)
-	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
+	for lines := c.lines(file); lines.Scan(); {
 		parts := strings.Split(strings.TrimSpace(lines.Text()), ":")
 		if len(parts) != 3 {
 			continue
@@ -234,7 +242,7 @@ func (c Config) subIDs(file string) doctor.SubIDs {
 
 // idProgram looks for newuidmap or newgidmap, which distributions install set-user-ID root or with a file capability.
 func (c Config) idProgram(name string) doctor.IDProgram {
-	p := doctor.IDProgram{Path: c.program(name)}
+	p := doctor.IDProgram{Path: c.Find(name)}
 	if p.Path == "" {
 		return p
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -198,4 +199,35 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// TestDescribe reads a machine of two processors, in a user's namespace and outside of one.
+func TestDescribe(t *testing.T) {
+	d := Describe(files(map[string]string{
+		"usr/lib/os-release":        "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n",
+		"proc/sys/kernel/hostname":  "here\n",
+		"proc/sys/kernel/osrelease": "6.12\n",
+		"proc/meminfo":              "MemTotal:       2048 kB\nMemFree:  1024 kB\nSwapTotal: 0 kB\nHugePages_Total: 3\n",
+		"proc/uptime":               "3661.25 7000.00\n",
+		"proc/stat":                 "cpu  20 5 10 60 0 1 2 2 0 0\ncpu0 1 1\ncpu1 1 1\nintr 5\n",
+		"proc/self/uid_map":         "         0       1000          1\n         1     100000      65536\n",
+		"proc/self/gid_map":         "         0          0 4294967295\n",
+	}))
+	want := Description{
+		Hostname: "here", Kernel: "6.12", ID: "debian", Version: "13", Codename: "trixie", CPUs: 2, User: 25, System: 15, Idle: 60,
+		MemTotal: 2 << 20, MemFree: 1 << 20, Uptime: time.Hour + time.Minute + 1250*time.Millisecond,
+		UIDs: []IDRange{{0, 1000, 1}, {1, 100000, 65536}},
+	}
+	if !reflect.DeepEqual(d, want) {
+		t.Errorf("got  %+v\nwant %+v", d, want)
+	}
+	if d := Describe(files(nil)); !reflect.DeepEqual(d, Description{}) {
+		t.Errorf("nothing is %+v", d)
+	}
+}
+
+func TestStatic(t *testing.T) {
+	if Static(filepath.Join(t.TempDir(), "none")) {
+		t.Error("a program that is not there is static")
+	}
 }

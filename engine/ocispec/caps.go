@@ -9,8 +9,8 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// defaultCaps are podman's eleven: docker's without NET_RAW, MKNOD and AUDIT_WRITE.
-func defaultCaps() []string {
+// DefaultCapabilities are podman's eleven: docker's without NET_RAW, MKNOD and AUDIT_WRITE.
+func DefaultCapabilities() []string {
 	return []string{
 		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
 		"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
@@ -43,7 +43,7 @@ func (b *builder) capabilities() (*specs.LinuxCapabilities, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := defaultCaps()
+	base := DefaultCapabilities()
 	switch {
 	case addAll && dropAll:
 		return nil, fmt.Errorf("cap_add and cap_drop both say ALL")

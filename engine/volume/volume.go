@@ -242,5 +242,8 @@ func (s *Store) List() ([]Volume, error) {
 }
 
 // dir is a volume's directory, path its content. The name has been checked.
+// Root is the folder that volumes are in.
+func (s *Store) Root() string { return s.root }
+
 func (s *Store) dir(name string) string  { return filepath.Join(s.root, name) }
 func (s *Store) path(name string) string { return filepath.Join(s.root, name, "_data") }

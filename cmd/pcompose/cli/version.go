@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"strings"
 
@@ -33,9 +34,17 @@ func runVersion(_ context.Context, env *Env, opt *versionOptions) error {
 	case opt.format == "json":
 		return env.ui.JSONLine(map[string]string{"version": v.Version, "commit": v.Commit, "date": v.Date})
 	default:
-		env.ui.Line("pcompose version %s", v.Version)
+		env.ui.Line("pcompose version %s%s", v.Version, v.source())
 	}
 	return nil
+}
+
+// source is which commit was built, and its date; "" where that is not known.
+func (b Build) source() string {
+	if b.Commit == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (commit %.12s of %s)", b.Commit, b.Date)
 }
 
 // version is what was built: as the Makefile says, else as the go command knows it, of a build by `go install`.
