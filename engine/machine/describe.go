@@ -1,10 +1,7 @@
 package machine
 
 import (
-	"bufio"
-	"bytes"
 	"debug/elf"
-	"io/fs"
 	"math"
 	"strconv"
 	"strings"
@@ -33,42 +30,35 @@ type IDRange struct {
 	Size        uint32 `json:"size"`
 }
 
-// Describe reads the files of a machine, from its root on.
-func Describe(files fs.FS) Description {
-	c := Config{Files: files}
-	release := c.release()
+// Describe reads the files of a machine.
+func Describe(t Tree) Description {
+	release := t.release()
 	d := Description{
-		Hostname: c.line("proc/sys/kernel/hostname"), Kernel: c.line("proc/sys/kernel/osrelease"),
+		Hostname: t.line("proc/sys/kernel/hostname"), Kernel: t.line("proc/sys/kernel/osrelease"),
 		ID: release["ID"], Version: release["VERSION_ID"], Codename: release["VERSION_CODENAME"], Variant: release["VARIANT_ID"],
-		UIDs: c.idMap("proc/self/uid_map"), GIDs: c.idMap("proc/self/gid_map"),
+		UIDs: t.idMap("proc/self/uid_map"), GIDs: t.idMap("proc/self/gid_map"),
 	}
 	memory := map[string]*uint64{"MemTotal": &d.MemTotal, "MemFree": &d.MemFree, "SwapTotal": &d.SwapTotal, "SwapFree": &d.SwapFree}
-	for lines := c.lines("proc/meminfo"); lines.Scan(); {
+	for lines := t.lines("proc/meminfo"); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), ":")
 		kilobytes, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 		if at := memory[name]; at != nil && err == nil {
 			*at = kilobytes << 10
 		}
 	}
-	seconds, _, _ := strings.Cut(c.line("proc/uptime"), " ")
+	seconds, _, _ := strings.Cut(t.line("proc/uptime"), " ")
 	if s, err := strconv.ParseFloat(seconds, 64); err == nil {
 		d.Uptime = time.Duration(s * float64(time.Second)).Round(10 * time.Millisecond)
 	}
-	c.processors(&d)
+	t.processors(&d)
 	return d
 }
 
-// lines reads a file line by line; one that is not there has none.
-func (c Config) lines(name string) *bufio.Scanner {
-	b, _ := fs.ReadFile(c.Files, name)
-	return bufio.NewScanner(bytes.NewReader(b))
-}
-
 // processors reads proc_stat(5): the first line sums up those that follow, user nice system idle iowait irq softirq steal.
-func (c Config) processors(d *Description) {
+func (t Tree) processors(d *Description) {
 	var spent [8]float64
 	var all float64
-	for lines := c.lines("proc/stat"); lines.Scan(); {
+	for lines := t.lines("proc/stat"); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
 		switch {
 		case len(fields) == 0 || !strings.HasPrefix(fields[0], "cpu"):
@@ -89,9 +79,9 @@ func (c Config) processors(d *Description) {
 }
 
 // idMap reads a map of IDs, nil where all of them are here as they are.
-func (c Config) idMap(name string) []IDRange {
+func (t Tree) idMap(name string) []IDRange {
 	var ranges []IDRange
-	for lines := c.lines(name); lines.Scan(); {
+	for lines := t.lines(name); lines.Scan(); {
 		var numbers [3]uint32
 		for i, field := range strings.Fields(lines.Text()) {
 			if n, err := strconv.ParseUint(field, 10, 32); err == nil && i < len(numbers) {

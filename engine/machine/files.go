@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/sys/mountinfo"
-
 	"github.com/pcompose/pcompose/engine/doctor"
 )
 
@@ -23,7 +21,7 @@ func (c Config) cgroups() doctor.Cgroups {
 		g.Delegated, g.Manager = c.Delegated, c.managed()
 		return g
 	}
-	entries, _ := fs.ReadDir(c.Files, cgroupRoot)
+	entries, _ := fs.ReadDir(c.FS, cgroupRoot)
 	for _, e := range entries {
 		dir := cgroupRoot + "/" + e.Name()
 		if c.exists(dir + "/cgroup.controllers") {
@@ -57,33 +55,6 @@ func (c Config) security() doctor.Security {
 	return s
 }
 
-// mounted is what a path is on.
-type mounted struct {
-	kind     string
-	readOnly bool
-}
-
-// mount finds the mount that a path is on, the deepest and of these the last (proc_pid_mountinfo(5)).
-func (c Config) mount(p string) mounted {
-	file, err := c.Files.Open("proc/self/mountinfo")
-	if err != nil {
-		return mounted{}
-	}
-	defer file.Close()
-	all, err := mountinfo.GetMountsFromReader(file, mountinfo.ParentsFilter(path.Clean(p)))
-	if err != nil {
-		return mounted{}
-	}
-	var found mounted
-	deepest := 0
-	for _, m := range all {
-		if len(m.Mountpoint) >= deepest {
-			deepest, found = len(m.Mountpoint), mounted{m.FSType, slices.Contains(strings.Split(m.Options, ","), "ro")}
-		}
-	}
-	return found
-}
-
 func (c Config) storage() doctor.Storage {
 	s := c.Setup.Storage
 	return doctor.Storage{
@@ -109,7 +80,7 @@ func (c Config) logins() doctor.Logins {
 	s := c.Setup.Logins
 	l := doctor.Logins{Files: s.Files, Registries: s.Registries, Error: text(s.Err)}
 	for _, file := range s.Files {
-		if st, err := fs.Stat(c.Files, strings.TrimPrefix(path.Clean(file), "/")); err == nil && st.Mode().Perm()&0o077 != 0 {
+		if st, err := fs.Stat(c.FS, strings.TrimPrefix(path.Clean(file), "/")); err == nil && st.Mode().Perm()&0o077 != 0 {
 			l.Readable = append(l.Readable, file)
 		}
 	}

@@ -21,8 +21,7 @@ import (
 
 // Config says for whom a machine is looked at, and by what means.
 type Config struct {
-	// Files are those of the machine, from its root on.
-	Files fs.FS
+	Tree
 	// Kernel is asked what files do not tell.
 	Kernel Kernel
 	// Getenv gives variables of the user's environment.
@@ -119,56 +118,6 @@ func text(err error) string {
 	return err.Error()
 }
 
-func (c Config) exists(name string) bool {
-	_, err := fs.Stat(c.Files, name)
-	return err == nil
-}
-
-// line is a file of one line, "" where it is not there.
-func (c Config) line(name string) string {
-	b, _ := fs.ReadFile(c.Files, name)
-	return strings.TrimSpace(string(b))
-}
-
-// sysctl is a number of /proc/sys, or what it is where there is no such sysctl.
-func (c Config) sysctl(name string, otherwise int) int {
-	n, err := strconv.Atoi(c.line("proc/sys/" + name))
-	if err != nil {
-		return otherwise
-	}
-	return n
-}
-
-// existing is a path, or what there is of it.
-func (c Config) existing(p string) string {
-	p = path.Clean("/" + p)
-	for p != "/" && !c.exists(p[1:]) {
-		p = path.Dir(p)
-	}
-	return p
-}
-
-// release reads os-release(5).
-func (c Config) release() map[string]string {
-	name := "etc/os-release"
-	if !c.exists(name) {
-		name = "usr/lib/os-release"
-	}
-	all := map[string]string{}
-	for lines := c.lines(name); lines.Scan(); {
-		if key, value, ok := strings.Cut(lines.Text(), "="); ok {
-			all[key] = strings.Trim(value, `"'`)
-		}
-	}
-	return all
-}
-
-// distribution is what the distribution calls itself, and those it is like.
-func (c Config) distribution() []string {
-	release := c.release()
-	return strings.Fields(release["ID"] + " " + release["ID_LIKE"])
-}
-
 // Find finds a program as a shell does, and where the programs of root are.
 func (c Config) Find(name string) string {
 	for _, dir := range append(filepath.SplitList(c.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin") {
@@ -176,7 +125,7 @@ func (c Config) Find(name string) string {
 		if !path.IsAbs(dir) {
 			continue
 		}
-		if st, err := fs.Stat(c.Files, file[1:]); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+		if st, err := fs.Stat(c.FS, file[1:]); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
 			return file
 		}
 	}
@@ -246,7 +195,7 @@ func (c Config) idProgram(name string) doctor.IDProgram {
 	if p.Path == "" {
 		return p
 	}
-	st, err := fs.Stat(c.Files, p.Path[1:])
+	st, err := fs.Stat(c.FS, p.Path[1:])
 	p.Privileged = err == nil && st.Mode()&fs.ModeSetuid != 0 || c.Kernel.MayMapIDs(p.Path)
 	return p
 }

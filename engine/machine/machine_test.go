@@ -49,7 +49,7 @@ func (k paper) Output(_ context.Context, argv ...string) (string, error) {
 }
 
 // files are the machine's. Where a mode matters, the text says which.
-func files(all map[string]string) fs.FS {
+func files(all map[string]string) Tree {
 	m := fstest.MapFS{}
 	for name, text := range all {
 		m[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
@@ -59,12 +59,12 @@ func files(all map[string]string) fs.FS {
 			}
 		}
 	}
-	return m
+	return Tree{m}
 }
 
 func TestLook(t *testing.T) {
 	c := Config{
-		Files: files(map[string]string{
+		Tree: files(map[string]string{
 			"etc/os-release":                                       "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
 			"etc/subuid":                                           "# mine\nada:100000:65536\nbob:165536:65536\n1000:300000:10\nbad line\nbob:x:1\n",
 			"etc/subgid":                                           "bob:100000:65536\n",
@@ -144,7 +144,7 @@ func TestCgroups(t *testing.T) {
 		}, "hybrid[memory] [hugetlb]"},
 		"v2": {map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu memory\n", "proc/self/cgroup": "0::/\n"}, "v2[cpu memory] []"},
 	} {
-		g := Config{Files: files(c.files), Kernel: paper{}, Getenv: func(string) string { return "" }}.cgroups()
+		g := Config{Tree: files(c.files), Kernel: paper{}, Getenv: func(string) string { return "" }}.cgroups()
 		if got := strings.TrimSpace(g.Version + "[" + strings.Join(g.Controllers, " ") + "] [" + strings.Join(g.Unified, " ") + "]"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

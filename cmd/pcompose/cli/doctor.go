@@ -67,7 +67,7 @@ func thisMachine(ctx context.Context, env *Env) (doctor.Machine, error) {
 		runtime.Error = has.RuntimeErr.Error()
 	}
 	return machine.Look(ctx, machine.Config{
-		Files: os.DirFS("/"), Kernel: machine.Here(program), Getenv: env.getenv, User: machine.CurrentUser(userns.UID()),
+		Tree: machine.Tree{FS: os.DirFS("/")}, Kernel: machine.Here(program), Getenv: env.getenv, User: machine.CurrentUser(userns.UID()),
 		Program: program, Built: built, Root: has.Root, RunRoot: has.RunRoot, Setup: image.ReadSetup(), Runtime: runtime, Init: has.Init, Delegated: has.Controllers,
 	}), nil
 }

@@ -70,7 +70,7 @@ func countPods(pods []pod.Status) (p podsInfo, c countInfo) {
 }
 
 func describeHost(ctx context.Context, env *Env, has engine.Equipment) hostInfo {
-	d := machine.Describe(os.DirFS("/"))
+	d := machine.Describe(machine.Tree{FS: os.DirFS("/")})
 	h := hostInfo{
 		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: "cgroupfs", CgroupsVersion: "v1",
 		CPUs: d.CPUs, CPUUtilization: cpuInfo{d.User, d.System, d.Idle}, EventLogger: "file", Hostname: d.Hostname, Kernel: d.Kernel,
@@ -93,7 +93,7 @@ func describeHost(ctx context.Context, env *Env, has engine.Equipment) hostInfo 
 	if err == nil && machine.Static(program) {
 		h.Linkmode = "static"
 	}
-	ask := machine.Config{Files: os.DirFS("/"), Kernel: machine.Here(program), Getenv: env.getenv}
+	ask := machine.Config{Tree: machine.Tree{FS: os.DirFS("/")}, Kernel: machine.Here(program), Getenv: env.getenv}
 	if has.Runtime != "" {
 		h.OCIRuntime.Version = ask.Says(ctx, has.Runtime)
 	}
