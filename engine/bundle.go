@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -67,6 +68,11 @@ func (b *bundle) make(ctx context.Context, config image.RunConfig, report func(e
 	}
 	if err := injectCDI(spec, in.Container.Isolation.CDI); err != nil {
 		return err
+	}
+	for _, v := range config.Volumes {
+		if ofKernel(v) && !slices.ContainsFunc(b.record.Mounts(), func(m pod.Mount) bool { return m.Target == v }) {
+			warnings = append(warnings, fmt.Sprintf("the image's volume %q is left out: the kernel's files are there", v))
+		}
 	}
 	for _, w := range warnings {
 		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", b.record.Container.Name, w)})

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,11 +155,20 @@ func anonymous(mounts []pod.Mount, config image.RunConfig, reuse map[string]stri
 		}
 	}
 	for _, path := range config.Volumes {
-		if !mounted[path] {
+		if !mounted[path] && !ofKernel(path) {
 			name(path)
 		}
 	}
 	return volumes
+}
+
+// ofKernel says whether a path is, has or lies in one of those that the kernel's file systems belong on. What an image
+// puts there would be what the runtime finds its devices and masks by (CVE-2019-16884, CVE-2025-31133, CVE-2026-88265).
+func ofKernel(target string) bool {
+	target = path.Clean("/" + target)
+	return target == "/" || slices.ContainsFunc([]string{"/proc", "/sys", "/dev"}, func(dir string) bool {
+		return target == dir || strings.HasPrefix(target, dir+"/")
+	})
 }
 
 // newID is 64 random hexadecimal digits, as containers-storage and docker have them.

@@ -34,6 +34,8 @@ func TestAnonymous(t *testing.T) {
 		"nothing":           {want: nil},
 		"of the image":      {image: []string{"/data"}, want: []string{"/data"}},
 		"of the file":       {mounts: []pod.Mount{volume("", "/a")}, want: []string{"/a"}},
+		"of the kernel":     {image: []string{"/dev", "/proc/self/fd", "/sys/fs/cgroup/", "/", "/device"}, want: []string{"/device"}},
+		"on purpose":        {mounts: []pod.Mount{volume("", "/dev")}, image: []string{"/dev"}, want: []string{"/dev"}},
 		"named":             {mounts: []pod.Mount{volume("v", "/data")}, image: []string{"/data"}, want: nil},
 		"bound":             {mounts: []pod.Mount{{Type: pod.MountBind, Source: "/x", Target: "/data"}}, image: []string{"/data"}, want: nil},
 		"both":              {mounts: []pod.Mount{volume("", "/data")}, image: []string{"/data"}, want: []string{"/data"}},

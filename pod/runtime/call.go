@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // streams are stdin, stdout and stderr of a runtime program; nil is /dev/null.
@@ -53,6 +56,7 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 	if cfg.Kind == BuiltIn {
 		global = append([]string{BuiltInCommand}, global...)
 	}
+	closeOnExec()
 	cmd := exec.Command(cfg.Path, append(global, args...)...)
 	if cfg.Kind == BuiltIn {
 		cmd.Args[0] = "pcompose" // as ps(1) shows it, and the process that becomes a container
@@ -74,6 +78,21 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 		}
 	}
 	return cmd
+}
+
+// closeOnExec keeps what this process inherited from a runtime program and the container behind it: a directory of the
+// host is a way out (CVE-2024-21626; crun before 1.14.1 hands it on). Files that Go opened are close-on-exec already, and
+// those a program shall have are duplicated for it.
+func closeOnExec() {
+	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	files, _ := os.ReadDir("/proc/self/fd") // Linux before 5.11
+	for _, f := range files {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
 }
 
 // run waits for the program and words its failure from its log. The program ends with its caller: one that a dead

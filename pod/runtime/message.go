@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// complaint is the last error in a runtime's JSON log, "" when there is none. Lines that are not JSON count as errors:
-// a runtime that dies early writes what it likes.
+// complaint is the last error in a runtime's JSON log, "" when there is none: an entry a line, or, as crun 1.28 has it, over
+// several. Lines that are not JSON count as errors: a runtime that dies early writes what it likes.
 func complaint(log []byte) string {
 	message := ""
-	for line := range bytes.Lines(log) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
-		}
+	for log = bytes.TrimSpace(log); len(log) > 0; log = bytes.TrimSpace(log) {
 		var entry struct{ Level, Msg string }
-		if json.Unmarshal(line, &entry) != nil {
+		entries := json.NewDecoder(bytes.NewReader(log))
+		if entries.Decode(&entry) != nil {
+			var line []byte
+			line, log, _ = bytes.Cut(log, []byte("\n"))
 			message = string(line)
 			continue
 		}
+		log = log[entries.InputOffset():]
 		switch strings.ToLower(entry.Level) {
 		case "error", "fatal", "panic":
 			message = entry.Msg

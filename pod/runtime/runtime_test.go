@@ -74,6 +74,8 @@ func TestClean(t *testing.T) {
 		{log: "{\"level\":\"warning\",\"msg\":\"cgroup\"}\n{\"level\":\"error\",\"msg\":\"first\"}\n{\"level\":\"error\",\"msg\":\"last\"}\n", want: "last"},
 		{log: `{"level":"warning","msg":"only"}`, want: ""},
 		{log: "not json\n", want: "not json"},
+		{log: "{\n  \"msg\": \"over lines\",\n  \"level\": \"error\"\n}\n", want: "over lines"},
+		{log: "{\"level\":\"error\",\"msg\":\"first\"}\nlast words\n", want: "last words"},
 		{log: "", want: ""},
 	} {
 		got := clean(complaint([]byte(c.log)), c.argv0)

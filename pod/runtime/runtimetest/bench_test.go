@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -38,18 +37,11 @@ func createStart(b *testing.B, name, procs string) {
 		cfg.Env = []string{"PATH=/usr/bin", procs}
 	}
 	r, err := runtime.New(cfg)
-	rootfs := filepath.Join(dir, "rootfs")
-	source := filepath.Join(dir, "probe.go")
-	if err = errors.Join(err, os.Mkdir(rootfs, 0o755), os.WriteFile(source, probeSource, 0o600),
-		unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); err != nil {
+	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-o", filepath.Join(rootfs, "probe"), source)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if err := cmd.Run(); err != nil {
-		b.Fatal(err)
-	}
-	f := &fixture{rootfs: rootfs, id: "pct-bench"}
+	subreaper(b)
+	f := &fixture{rootfs: buildRoot(b), id: "pct-bench"}
 	text, err := json.Marshal(f.spec(false, []string{"/probe", "sleep"}))
 	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600)); err != nil {
 		b.Fatal(err)

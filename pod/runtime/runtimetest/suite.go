@@ -3,7 +3,7 @@ package runtimetest
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"io"
@@ -21,8 +21,8 @@ import (
 	"github.com/pcompose/pcompose/pod/runtime"
 )
 
-//go:embed testdata/probe.go
-var probeSource []byte
+//go:embed testdata/probe.go testdata/attack.go
+var programs embed.FS
 
 // patience bounds every wait for something that happens at once unless it is broken.
 const patience = 10 * time.Second
@@ -30,9 +30,7 @@ const patience = 10 * time.Second
 // Suite runs the contract of runtime.Runtime against what open returns; open is called once a subtest. The test process
 // becomes a subreaper. Real runtimes need root.
 func Suite(t *testing.T, open func(t *testing.T) runtime.Runtime) {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		t.Fatal(err)
-	}
+	subreaper(t)
 	rootfs := buildRoot(t)
 	t.Cleanup(removeCgroups)
 	for name, test := range map[string]func(*fixture){
@@ -48,22 +46,31 @@ func Suite(t *testing.T, open func(t *testing.T) runtime.Runtime) {
 	}
 }
 
-// buildRoot is a root file system with the probe as its only file.
-func buildRoot(t *testing.T) string {
+func subreaper(t testing.TB) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// buildRoot is a root file system with the programs of testdata as its only files.
+func buildRoot(t testing.TB) string {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("SKIPPED: the suite compiles its container's program: no go in PATH")
 	}
 	dir := t.TempDir()
-	source := filepath.Join(dir, "probe.go")
 	rootfs := filepath.Join(dir, "rootfs")
-	if err := errors.Join(os.WriteFile(source, probeSource, 0o600), os.Mkdir(rootfs, 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-o", filepath.Join(rootfs, "probe"), source)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build probe: %v\n%s", err, out)
+	for _, name := range []string{"probe", "attack"} {
+		source := filepath.Join(dir, name+".go")
+		text, err := programs.ReadFile("testdata/" + name + ".go")
+		if err = errors.Join(err, os.WriteFile(source, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "build", "-o", filepath.Join(rootfs, name), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("cannot build %s: %v\n%s", name, err, out)
+		}
 	}
 	return rootfs
 }

@@ -2,7 +2,6 @@ package runtimetest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -20,6 +19,13 @@ func TestRunc(t *testing.T) { real(t, "runc") }
 func TestBuiltIn(t *testing.T) { real(t, string(runtime.BuiltIn)) }
 
 func real(t *testing.T, name string) {
+	path, kind, open := program(t, name)
+	t.Logf("%s %s", path, versionOf(path, kind))
+	Suite(t, open)
+}
+
+// program finds a runtime, and gives a function that makes one of its own for each test.
+func program(t *testing.T, name string) (string, runtime.Kind, func(t *testing.T) runtime.Runtime) {
 	if os.Geteuid() != 0 {
 		t.Skipf("SKIPPED: %s needs root for its test", name)
 	}
@@ -27,10 +33,7 @@ func real(t *testing.T, name string) {
 	if err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
-	if out, err := exec.Command(path, "--version").CombinedOutput(); err == nil {
-		t.Logf("%s", out)
-	}
-	Suite(t, func(t *testing.T) runtime.Runtime {
+	return path, kind, func(t *testing.T) runtime.Runtime {
 		dir, err := os.MkdirTemp("", "pct")
 		if err != nil {
 			t.Fatal(err)
@@ -41,5 +44,5 @@ func real(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		return r
-	})
+	}
 }
