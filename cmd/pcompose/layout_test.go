@@ -44,7 +44,8 @@ var layout = map[string][]string{
 	"pod/runtime/builtin":     {"pod/runtime"},
 	"pod/runtime/runtimetest": {"pod/runtime"},
 	"pod/resolver":            {},
-	"pod/sandbox":             {"pod"},
+	"pod/sandbox":             {"pod", "pod/usernet"},
+	"pod/usernet":             {},
 	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
@@ -70,7 +71,7 @@ var layout = map[string][]string{
 	"engine/volume":   {"pod"},
 	"engine/watch":    {"planner/trigger", "pod"},
 
-	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor"},
+	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor", "pod/usernet"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
 		"engine/usage", "engine/userns", "engine/volume", "engine/watch", "planner", "planner/desired", "planner/trigger", "pod", "pod/events", "pod/logs",

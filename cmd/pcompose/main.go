@@ -18,6 +18,7 @@ import (
 	"github.com/pcompose/pcompose/engine/userns"
 	_ "github.com/pcompose/pcompose/pod/runtime/builtin" // `pcompose runtime` ends there, before main
 	"github.com/pcompose/pcompose/pod/supervisor"
+	"github.com/pcompose/pcompose/pod/usernet"
 )
 
 // What was built; the Makefile sets them.
@@ -44,6 +45,13 @@ func run() int {
 	}
 	if len(os.Args) == 2 && os.Args[1] == look.TryCommand {
 		if err := look.Attempt(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
+	if len(os.Args) > 2 && os.Args[1] == usernet.Command {
+		if err := usernet.Main(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

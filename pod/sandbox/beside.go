@@ -24,6 +24,8 @@ type beside struct {
 
 	mu      sync.Mutex
 	process *companion
+	// tap is that of our own stack, nil for none: it outlives the process, with the pod's addresses and routes.
+	tap *os.File
 	// v4 and v6 are the pod's, bytes is the MTU of its link.
 	v4, v6 netip.Addr
 	bytes  int
@@ -69,7 +71,14 @@ func newBeside(c Config, cell *namespace) (*beside, error) {
 	if c.Dir == "" {
 		return nil, errors.New("it has no run directory")
 	}
-	return &beside{config: c, cell: cell, over: make(chan struct{})}, nil
+	b := &beside{config: c, cell: cell, over: make(chan struct{})}
+	if c.tap != nil {
+		var err error
+		if b.tap, err = duplicate(c.tap); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // begin starts the process for the first time.
@@ -123,7 +132,22 @@ func (b *beside) start() (*companion, error) {
 }
 
 func (b *beside) startKind(way wayOut) (*companion, error) {
-	return startPasta(b.config.Outlet, way)
+	o := b.config.Outlet
+	if o.Kind != pod.OutletPasta {
+		return b.startBuiltIn(way)
+	}
+	p, err := startPasta(o, way)
+	if err == nil || !o.Fallback {
+		return p, err
+	}
+	// Without a network that is up, say: the pasta of 2023 wants one.
+	b.config.warn("%v: the built-in network takes its place", err)
+	p, builtInErr := b.startBuiltIn(way)
+	if builtInErr != nil {
+		return nil, errors.Join(err, builtInErr)
+	}
+	b.config.Outlet = pod.Outlet{Kind: pod.OutletBuiltIn}
+	return p, nil
 }
 
 // wayOut is what a process is to make: the pod's link with its addresses and default routes.
@@ -253,6 +277,9 @@ func (b *beside) release() {
 	close(b.over)
 	if b.process != nil {
 		b.process.file.Close()
+	}
+	if b.tap != nil {
+		b.tap.Close()
 	}
 }
 

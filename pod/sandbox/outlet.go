@@ -23,6 +23,8 @@ type outlet interface {
 	forward(ways []way) error
 	// mtu is that of the way out, in bytes.
 	mtu() int
+	// files are what it cannot be found by, by the keys of Sandbox.Files.
+	files() map[string]*os.File
 	// release lets go of it for a successor, detach takes everything off the host again. Both are idempotent.
 	release()
 	detach() error

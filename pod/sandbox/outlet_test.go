@@ -23,7 +23,7 @@ import (
 // besides runs a test for each outlet that is a process, on a host with a way out.
 func besides(t *testing.T, f func(t *testing.T, c Config, machine *namespace)) {
 	host(t)
-	for _, kind := range []pod.OutletKind{pod.OutletPasta} {
+	for _, kind := range []pod.OutletKind{pod.OutletPasta, pod.OutletBuiltIn} {
 		t.Run(string(kind), func(t *testing.T) {
 			c := config(t, "out")
 			c.Outlet, c.Dir = pod.Outlet{Kind: kind}, t.TempDir()

@@ -47,6 +47,7 @@ type Config struct {
 	// Outlet is the way to the host. Dir is the pod's run directory, which one of a process beside the pod needs.
 	Outlet pod.Outlet
 	Dir    string
+	tap    *os.File
 	// Warn is told what goes wrong later; nil for nobody.
 	Warn func(string)
 }
@@ -142,6 +143,7 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	c.tap = files[tapKey]
 	s := newSandbox(c)
 	// Its links to host and cells went with it.
 	s.bare = files[netnsKey(c.Cells[0].Name)] == nil && slices.ContainsFunc(c.Cells, func(cell pod.Cell) bool { return files[netnsKey(cell.Name)] != nil })
@@ -199,7 +201,7 @@ func (c Config) complete() (Config, error) {
 }
 
 // Files are duplicates, the caller's to close, of what keeps the sandbox alive without its supervisor: the
-// namespaces ("netns/<cell>") and the published ports ("listen/..."). Adopt takes the same keys. After a Publish
+// namespaces ("netns/<cell>"), the published ports ("listen/..."), and the tap of a way out ("outlet/..."). Adopt takes the same keys. After a Publish
 // the keys tell which listeners are new and which are dropped.
 func (s *Sandbox) Files() (map[string]*os.File, error) {
 	s.mu.Lock()
@@ -218,6 +220,12 @@ func (s *Sandbox) Files() (map[string]*os.File, error) {
 	for _, ns := range s.cells {
 		f, err := duplicate(ns.file)
 		if err := add(netnsKey(ns.name), f, err); err != nil {
+			return nil, err
+		}
+	}
+	for key, file := range s.outlet.files() {
+		f, err := duplicate(file)
+		if err := add(key, f, err); err != nil {
 			return nil, err
 		}
 	}

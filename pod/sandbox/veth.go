@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -136,6 +137,8 @@ func (u *veth) address() (v4, v6, gateway netip.Addr) { return u.v4, u.v6, u.gat
 func (u *veth) mtu() int { return u.bytes }
 
 func (u *veth) routes() bool { return true }
+
+func (u *veth) files() map[string]*os.File { return nil }
 
 func (u *veth) release() {}
 

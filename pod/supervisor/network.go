@@ -38,7 +38,7 @@ func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
 		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members, Outlet: n.pod.Outlet, Dir: n.dir, Warn: n.warn}
 	files := map[string]*os.File{}
 	for key, f := range kept {
-		if strings.HasPrefix(key, "netns/") || strings.HasPrefix(key, "listen/") {
+		if ofSandbox(key) {
 			files[key] = f[0]
 		}
 	}
@@ -50,6 +50,12 @@ func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
 	if n.broken == nil {
 		n.broken = errors.Join(n.keep(), n.link(), n.openNames())
 	}
+}
+
+// ofSandbox says whether a key of the keeper is one of sandbox.Files.
+func ofSandbox(key string) bool {
+	kind, _, _ := strings.Cut(key, "/")
+	return kind == "netns" || kind == "listen" || kind == "outlet"
 }
 
 // keep gives the keeper what it does not hold yet of the sandbox, and takes back what is no more.
@@ -74,7 +80,7 @@ func (n *network) keep() error {
 		for _, f := range f {
 			f.Close()
 		}
-		if (strings.HasPrefix(key, "listen/") || strings.HasPrefix(key, "netns/")) && files[key] == nil {
+		if ofSandbox(key) && files[key] == nil {
 			err = errors.Join(err, n.keeper.Drop(key))
 		}
 	}
