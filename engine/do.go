@@ -20,6 +20,8 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	switch a := action.(type) {
 	case planner.PullImage:
 		return p.engine.pull(ctx, a, report)
+	case planner.BuildImage:
+		return buildImage(ctx, p.engine, a, report)
 	case planner.PushImage:
 		return push(ctx, p.engine, a, report)
 	case planner.CreateVolume:

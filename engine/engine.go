@@ -6,14 +6,17 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/pcompose/pcompose/engine/build"
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/secret"
@@ -39,6 +42,9 @@ type Config struct {
 	LookupEnv func(name string) (string, bool)
 	// Environ is the environment of the programs of providers; nil is os.Environ.
 	Environ func() []string
+	// Checkout is the folder that the URL of a git repository means, for builds; ok is false for what is no such URL. nil
+	// knows none.
+	Checkout func(ctx context.Context, url string) (dir string, ok bool, err error)
 }
 
 // Engine is the machine as pcompose sees it. Its methods may be called from several goroutines.
@@ -51,9 +57,12 @@ type Engine struct {
 	host  func() (host, error)
 	// delegation is where cgroups may be made.
 	delegation func() delegation
-	mu         sync.Mutex
-	// opened is what store opened, for Close.
+	// builder builds images, once it is needed.
+	builder func() (*build.Builder, error)
+	mu      sync.Mutex
+	// opened is what store opened, for Close, and ends what else is to be closed, before.
 	opened *image.Store
+	ends   []func() error
 }
 
 // Open is an engine on the configured directories. It touches nothing.
@@ -76,6 +85,9 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.LookupEnv == nil {
 		cfg.LookupEnv = os.LookupEnv
 	}
+	if cfg.Checkout == nil {
+		cfg.Checkout = func(context.Context, string) (string, bool, error) { return "", false, nil }
+	}
 	if cfg.Command == "" {
 		cfg.Command = "pcompose"
 	}
@@ -87,6 +99,7 @@ func Open(cfg Config) (*Engine, error) {
 	e.store = sync.OnceValues(e.openStore)
 	e.delegation = sync.OnceValue(findDelegation)
 	e.host = sync.OnceValues(func() (host, error) { return readHost(e.delegation()) })
+	e.builder = sync.OnceValues(func() (*build.Builder, error) { return openBuilder(e) })
 	return e, nil
 }
 
@@ -113,14 +126,18 @@ func (e *Engine) openStore() (*image.Store, error) {
 	return s, err
 }
 
-// Close lets go of the image store.
+// Close lets go of the image store, and of what builds have on disk.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var errs []error
+	for _, end := range e.ends {
+		errs = append(errs, end())
+	}
 	if e.opened != nil {
 		e.opened.Close()
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Images is the image store.

@@ -174,6 +174,9 @@ func (o *observation) images(want *pod.Spec) error {
 			refs[image] = true
 		}
 	}
+	for _, b := range want.Builds {
+		refs[b.Image()] = true
+	}
 	if len(refs) == 0 {
 		return nil
 	}

@@ -34,6 +34,12 @@ type (
 		Image    string
 		Platform string
 	}
+	// BuildImage builds an image by its Dockerfile and gives it all its names.
+	BuildImage struct {
+		Build pod.Build
+		// Pull has the registry of the image's name asked first: it is built where that has none.
+		Pull bool
+	}
 	// PushImage sends an image of the store to the registry of its name.
 	PushImage struct{ Image string }
 	// CreateVolume makes a named volume.
@@ -154,6 +160,14 @@ func (d Description) Object() string { return string(d.Kind) + "/" + d.Name }
 
 func (a PullImage) describe() Description {
 	return Description{KindImage, a.Image, "pull", ""}
+}
+
+func (a BuildImage) describe() Description {
+	d := Description{KindImage, a.Build.Image(), "build", ""}
+	if a.Pull {
+		d.Detail = "unless its registry has it"
+	}
+	return d
 }
 
 func (a PushImage) describe() Description {

@@ -14,22 +14,35 @@ type RunOptions struct {
 	// NoDeps neither starts nor waits for what the container depends on.
 	NoDeps        bool
 	RemoveOrphans bool
-	// Provided is as in UpOptions.
+	// Provided, Build and Built are as in UpOptions.
 	Provided bool
+	Build    BuildWhich
+	Built    bool
 }
 
 // Run plans a one-off container: what it depends on is brought up as Up does it, and its start waits for the conditions
 // of the file. What runs of its own service is left alone. It fails, before anything is done, where its name or a host
 // port it publishes is taken.
 func Run(desired pod.Spec, c pod.Container, observed pod.Status, opt RunOptions) (*Plan, error) {
-	ch := newChoice(desired, observed, UpOptions{Services: runNeeds(desired, c, opt), RemoveOrphans: opt.RemoveOrphans, Provided: opt.Provided})
+	ch := runChoice(desired, c, observed, opt)
 	provide(&c, desired, observed)
 	if err := errors.Join(nameTaken(ch, c), portsOfOthers(ch, c)); err != nil {
 		return nil, err
 	}
+	include(ch, c)
+	return newUp(ch).make()
+}
+
+// include adds a container that is made.
+func include(ch *choice, c pod.Container) {
 	ch.fates[c.Name] = &fate{want: c}
 	ch.names = append(ch.names, c.Name)
-	return newUp(ch).make()
+}
+
+// runChoice is what a one-off container depends on.
+func runChoice(desired pod.Spec, c pod.Container, observed pod.Status, opt RunOptions) *choice {
+	return newChoice(desired, observed, UpOptions{Services: runNeeds(desired, c, opt), RemoveOrphans: opt.RemoveOrphans,
+		Provided: opt.Provided, Build: opt.Build, Built: opt.Built})
 }
 
 // runNeeds are the services that a run of a container brings up before.

@@ -44,6 +44,9 @@ type UpOptions struct {
 	IgnoreOrphans bool
 	// Provided says that the providers have been run, so that what they gave is known. Else the plan runs them.
 	Provided bool
+	// Build says which images are built, Built that they have been: else the plan builds them.
+	Build BuildWhich
+	Built bool
 	// Wait ends the plan with a wait for every container to be ready.
 	Wait bool
 	// Grace overrides the time each container has to stop.
@@ -69,7 +72,7 @@ func (u *up) make() (*Plan, error) {
 		u.chooseFates()
 	}
 	noteDenied(u)
-	if err := errors.Join(lacking(u.choice), u.pullImages()); err != nil {
+	if err := errors.Join(lacking(u.choice), addBuilds(u), u.pullImages()); err != nil {
 		return nil, err
 	}
 	u.createVolumes()
@@ -101,7 +104,9 @@ type up struct {
 	// provided are the runs of providers, by service.
 	provided map[string]int
 	waits    map[pod.Dependency]map[string]int
-	// pulls are all pulls: nothing is made before every image is there, so that a missing one leaves nothing.
+	// built are the builds, by the first name of the image.
+	built map[string]int
+	// pulls are all pulls and builds: nothing is made before every image is there, so that a missing one leaves nothing.
 	pulls []int
 	// turns are the replacements of each service so far.
 	turns map[string]*turns

@@ -21,11 +21,12 @@ func (u *up) pullImages() error {
 			}
 			c.PreStart = nil
 			for _, image := range c.Images() {
-				if _, have := u.observed.Images[image]; have || seen[image] {
+				build, isBuilt := u.desired.BuildOf(image)
+				if _, have := u.observed.Images[image]; have || seen[image] || isBuilt && u.built[build.Image()] != 0 {
 					continue
 				}
 				seen[image] = true
-				pull, err := pullFor(c, image)
+				pull, err := pullFor(u, c, image)
 				if err != nil {
 					errs = append(errs, err)
 					continue
@@ -38,14 +39,17 @@ func (u *up) pullImages() error {
 }
 
 // pullFor is the pull of an image that a container needs and the store lacks, or why its policy has none.
-func pullFor(c pod.Container, image string) (Step, error) {
+func pullFor(u *up, c pod.Container, image string) (Step, error) {
+	build, isBuilt := u.desired.BuildOf(image)
 	switch {
+	case isBuilt && u.opt.Build == BuildNone && !build.Registry:
+		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store, and nothing is to be built: leave --no-build out", c.Name, image)
 	case image != c.Image:
 		return Step{Action: PullImage{Image: image}, Why: fmt.Sprintf("not in the store, and service %s mounts it", c.Service)}, nil
 	case c.Pull == pod.PullNever:
 		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is never", c.Name, image)
 	case c.Pull == pod.PullBuild:
-		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is build: build it first", c.Name, image)
+		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store and its pull policy is build, but service %q has no build section", c.Name, image, c.Service)
 	case c.Hook != "":
 		return Step{Action: PullImage{Image: image, Platform: c.Platform}, Why: fmt.Sprintf("not in the store, and a pre_start hook of service %s runs it", c.Service)}, nil
 	}

@@ -32,6 +32,8 @@ type Spec struct {
 	Idle []string `json:",omitempty"`
 	// Providers are the services that external programs provide, sorted by service.
 	Providers []Provider `json:",omitempty"`
+	// Builds are the images that are built, sorted by their first name.
+	Builds []Build `json:",omitempty"`
 	// Denied are ports that the file does not declare, and that containers could not bind: what was seen while the pod ran,
 	// remembered so that it does not happen again. They are sorted.
 	Denied []Denial `json:",omitempty"`

@@ -49,15 +49,17 @@ var layout = map[string][]string{
 	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
 
 	"engine": {
-		"engine/archive", "engine/cache", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
+		"engine/archive", "engine/build", "engine/cache", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
 		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
 	},
 	"engine/archive":  {},
 	"engine/artifact": {"engine/cache", "engine/image"},
+	"engine/build":    {"pod", "pod/runtime"},
 	"engine/cache":    {},
 	"engine/checkout": {"engine/cache"},
 	"engine/doctor":   {},
-	"engine/execute":  {"planner"},
+	"engine/execute":  {"planner", "pod"},
+	"engine/execute":  {"planner", "pod"},
 	"engine/image":    {"pod"},
 	"engine/machine":  {"engine/doctor", "engine/image", "pod/sandbox"},
 	"engine/ocispec":  {"pod"},
@@ -73,7 +75,7 @@ var layout = map[string][]string{
 
 	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/supervisor", "pod/usernet"},
 	"cmd/pcompose/cli": {
-		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
+		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/build", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
 		"engine/usage", "engine/userns", "engine/volume", "engine/watch", "planner", "planner/desired", "planner/trigger", "pod", "pod/events", "pod/logs",
 	},
 	"cmd/pcompose/ui": {"engine/execute", "planner", "pod"},

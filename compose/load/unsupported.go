@@ -163,7 +163,7 @@ func (u *surveyor) service(s types.ServiceConfig) {
 		u.limit(value{base, "deploy.mode", nil}, "job", s.Deploy.Mode)
 	}
 	if s.Build != nil {
-		u.limit(value{base, "build", nil}, "image", cmp.Or(s.Image, u.project.Name+"-"+s.Name))
+		u.build(*s.Build, base)
 	}
 	if s.NetworkMode == "bridge" || s.NetworkMode == "default" {
 		u.limit(value{base, "network_mode", nil}, "bridge")
@@ -182,6 +182,22 @@ func (u *surveyor) service(s types.ServiceConfig) {
 	u.logging(s.Logging, base)
 	u.restart(s, base)
 	u.updates(s, base)
+}
+
+// build tells of values of a build that go otherwise.
+func (u *surveyor) build(b types.BuildConfig, base string) {
+	if !slices.Contains([]string{"", "default", "host", "none"}, b.Network) {
+		u.limit(value{base, "build.network", nil}, "mode", b.Network)
+	}
+	if b.Isolation != "" && b.Isolation != "default" {
+		u.limit(value{base, "build.isolation", nil}, "windows")
+	}
+	if b.Provenance != "" && b.Provenance != "false" {
+		u.limit(value{base, "build.provenance", nil}, "attestation")
+	}
+	if b.SBOM != "" && b.SBOM != "false" {
+		u.limit(value{base, "build.sbom", nil}, "attestation")
+	}
 }
 
 func (u *surveyor) logging(l *types.LoggingConfig, base string) {

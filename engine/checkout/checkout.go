@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	securejoin "github.com/cyphar/filepath-securejoin"
+
 	"github.com/pcompose/pcompose/engine/cache"
 )
 
@@ -40,6 +42,32 @@ func (r *Repositories) Accepts(reference string) bool {
 // Fetch gives the Compose file that a reference means, and the folder of its commit. A branch or tag is looked up each
 // time; a commit that was fetched before is not again.
 func (r *Repositories) Fetch(ctx context.Context, reference string) (file, root string, err error) {
+	root, folder, err := r.checkout(ctx, reference)
+	if err != nil {
+		return "", "", err
+	}
+	file, err = find(root, folder)
+	return file, root, err
+}
+
+// Folder gives the folder that a reference means, of the commit as Fetch has it. It is not to be written to.
+func (r *Repositories) Folder(ctx context.Context, reference string) (string, error) {
+	root, folder, err := r.checkout(ctx, reference)
+	if err != nil {
+		return "", err
+	}
+	dir, err := securejoin.SecureJoin(root, folder)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("the repository has no folder %q", folder)
+	}
+	return dir, nil
+}
+
+// checkout is the folder of a reference's commit, and what the reference names in it.
+func (r *Repositories) checkout(ctx context.Context, reference string) (root, folder string, err error) {
 	loc, ok := parse(reference)
 	if !ok {
 		return "", "", errors.New("this is no URL of a git repository")
@@ -64,11 +92,7 @@ func (r *Repositories) Fetch(ctx context.Context, reference string) (file, root 
 		_, err := r.git(ctx, "-C", dir, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", commit)
 		return err
 	})
-	if err != nil {
-		return "", "", err
-	}
-	file, err = find(root, loc.folder)
-	return file, root, err
+	return root, loc.folder, err
 }
 
 // find is the Compose file that a path in a checkout means: it, or the one in it by the usual names.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 )
 
 // Doer does single actions. Do is idempotent: an action done already is a success. It reports progress and
@@ -25,6 +26,8 @@ type Progress struct {
 	Warning string
 	// Message is what whoever does the step says of its progress.
 	Message string
+	// Build is an instruction of a build at work; nil for none.
+	Build *pod.BuildStep
 }
 
 // State of a step.

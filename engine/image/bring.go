@@ -37,7 +37,7 @@ func Bring(ctx context.Context, s *Store, kept Kept, path string, blobs Blobs) (
 	if img, err := findName(s.storage, pinned); err == nil {
 		return img.ID, nil
 	}
-	sys, err := s.system()
+	sys, err := s.System()
 	if err != nil {
 		return "", err
 	}

@@ -102,9 +102,9 @@ func (s *Store) Close() {
 	s.storage.Free()
 }
 
-// system is what containers/image is told for an operation that copies images. It is read anew each time, so that
+// System is what containers/image is told for an operation that copies images. It is read anew each time, so that
 // a policy.json that came in between is obeyed.
-func (s *Store) system() (*types.SystemContext, error) {
+func (s *Store) System() (*types.SystemContext, error) {
 	sys := s.sys
 	path, err := policyPath(s.storage.RunRoot())
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *Store) system() (*types.SystemContext, error) {
 
 // library is libimage over the store, for archives.
 func (s *Store) library() (*libimage.Runtime, error) {
-	sys, err := s.system()
+	sys, err := s.System()
 	if err != nil {
 		return nil, err
 	}

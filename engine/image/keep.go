@@ -59,7 +59,7 @@ func Keep(ctx context.Context, s *Store, ref, dir string, options KeepOptions) (
 	if options.Built {
 		return Kept{}, fmt.Errorf("cannot save image %q: it is not in the store: build it first", ref)
 	}
-	sys, err := s.system()
+	sys, err := s.System()
 	if err != nil {
 		return Kept{}, err
 	}
@@ -90,7 +90,7 @@ type keeper struct {
 
 // signed keeps from its registry the image that the store has: the index it was chosen from, where it was.
 func (k keeper) signed(ctx context.Context, ref string, img *storage.Image) (Kept, error) {
-	sys, err := k.system()
+	sys, err := k.System()
 	if err != nil {
 		return Kept{}, err
 	}
@@ -194,7 +194,7 @@ func (k keeper) stored(ctx context.Context, ref string, img *storage.Image) (Kep
 
 // copy copies an image into the layout, and names it after name and the digest it has there.
 func (k keeper) copy(ctx context.Context, source types.ImageReference, name reference.Named, request copy.Options) (Kept, error) {
-	sys, err := k.system()
+	sys, err := k.System()
 	if err != nil {
 		return Kept{}, err
 	}

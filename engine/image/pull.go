@@ -42,7 +42,7 @@ const progressInterval = 100 * time.Millisecond
 // The image appears when it is whole. A pull that fails or is killed leaves no image, and at most layers that the next
 // pull of it uses again.
 func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id string, err error) {
-	sys, err := s.system()
+	sys, err := s.System()
 	if err != nil {
 		return "", err
 	}

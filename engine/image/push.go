@@ -33,7 +33,7 @@ func (s *Store) Push(ctx context.Context, ref string, progress func(Progress)) e
 	if err != nil {
 		return fmt.Errorf("cannot push image %q: %w", ref, err)
 	}
-	sys, err := s.system()
+	sys, err := s.System()
 	if err != nil {
 		return err
 	}

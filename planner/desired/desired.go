@@ -73,6 +73,7 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 	spec := pod.Spec{Name: project.Name, Dir: project.Dir, Files: project.Files, Cells: []pod.Cell{{Name: pod.DefaultCell}}}
 	spec.Disabled = slices.Sorted(maps.Keys(project.Model.DisabledServices))
 	spec.Providers = providers(t)
+	spec.Builds = construction{t}.builds()
 	for _, name := range t.wanted {
 		if spec.Provides(name) {
 			continue
@@ -189,9 +190,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 	c.Sharing = wiring{t}.sharing(s)
 	wiring{t}.podman(s, &c)
 	c.Pull, c.PullAfter = pull(s)
-	if c.Image == "" {
-		c.Image = t.project.Name + t.opts.separator() + s.Name
-	}
+	c.Image = imageOf(t, s)
 	return c
 }
 

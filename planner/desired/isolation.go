@@ -23,13 +23,7 @@ func isolation(t *translation, s types.ServiceConfig) pod.Isolation {
 		}
 		i.Sysctls[name] = value
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
-		u := pod.Ulimit{Name: name, Soft: int64(s.Ulimits[name].Soft), Hard: int64(s.Ulimits[name].Hard)}
-		if single := int64(s.Ulimits[name].Single); single != 0 {
-			u.Soft, u.Hard = single, single
-		}
-		i.Ulimits = append(i.Ulimits, u)
-	}
+	i.Ulimits = ulimits(s.Ulimits)
 	for _, d := range s.Devices {
 		if !path.IsAbs(d.Source) {
 			i.CDI = append(i.CDI, d.Source)
@@ -149,4 +143,17 @@ func requested(requests []types.DeviceRequest) []string {
 		}
 	}
 	return names
+}
+
+// ulimits are limits, sorted by name.
+func ulimits(limits map[string]*types.UlimitsConfig) []pod.Ulimit {
+	var list []pod.Ulimit
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		u := pod.Ulimit{Name: name, Soft: int64(limits[name].Soft), Hard: int64(limits[name].Hard)}
+		if single := int64(limits[name].Single); single != 0 {
+			u.Soft, u.Hard = single, single
+		}
+		list = append(list, u)
+	}
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/spf13/pflag"
 )
 
@@ -98,3 +99,20 @@ func (m *moment) Type() string { return "time" }
 func lowerNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ToLower(name))
 }
+
+// size is a flag of a number of bytes, as in 512m.
+type size int64
+
+func (s *size) Set(value string) error {
+	n, err := units.RAMInBytes(value)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is no size, as in 512m", value)
+	}
+	*s = size(n)
+	return nil
+}
+
+func (s *size) String() string { return "" }
+
+// Type is what help calls the value.
+func (s *size) Type() string { return "bytes" }

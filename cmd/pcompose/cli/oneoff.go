@@ -75,8 +75,6 @@ func (o *runOptions) check() error {
 	switch {
 	case len(o.args) == 0:
 		return errors.New("run needs a service: see `pcompose run --help`")
-	case o.build:
-		return errors.New("--build: images are not built yet")
 	}
 	return oneOf("--pull", o.pull, "always", "missing", "never", "policy")
 }

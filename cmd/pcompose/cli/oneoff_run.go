@@ -86,6 +86,15 @@ func (o *runOptions) load(ctx context.Context, env *Env) (pod.Spec, pod.Containe
 	return desired.Run(project, desired.Options{}, one)
 }
 
+// options are what comes before a plan of it.
+func (o *runOptions) options() planner.RunOptions {
+	opt := planner.RunOptions{NoDeps: o.noDeps}
+	if o.build {
+		opt.Build = planner.BuildAll
+	}
+	return opt
+}
+
 // newSlug is what no other one-off container has.
 func newSlug() string {
 	b := make([]byte, 32)
@@ -108,7 +117,11 @@ func (o *oneOffRun) begin() change {
 			if err != nil {
 				return false, err
 			}
-			opt := planner.RunOptions{NoDeps: o.opt.noDeps}
+			opt := o.opt.options()
+			building, err := planner.BuildRun(o.spec, o.made, observed, opt)
+			if err != nil {
+				return false, err
+			}
 			providing := planner.ProvideRun(o.spec, o.made, observed, opt)
 			if !providing.Empty() {
 				_, err = planner.Run(o.spec, o.made, observed, opt)
@@ -120,11 +133,16 @@ func (o *oneOffRun) begin() change {
 			if err != nil {
 				return false, err
 			}
+			if err := o.build(ctx, o.e.Project(o.spec.Name), building, o.opt.quietBuild); err != nil {
+				return false, err
+			}
 			provided, err := o.provide(ctx, o.spec, observed.Spec, providing)
-			return pulled || provided, err
+			return pulled || provided || !building.Empty(), err
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
-			return planner.Run(o.spec, o.made, observed, planner.RunOptions{NoDeps: o.opt.noDeps, RemoveOrphans: o.opt.removeOrphans, Provided: !o.env.global.dryRun})
+			opt := o.opt.options()
+			opt.RemoveOrphans, opt.Provided, opt.Built = o.opt.removeOrphans, !o.env.global.dryRun, !o.env.global.dryRun
+			return planner.Run(o.spec, o.made, observed, opt)
 		},
 	}
 }

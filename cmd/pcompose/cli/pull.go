@@ -149,11 +149,10 @@ func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, er
 	}
 	plan := pulls(spec, services, func(c pod.Container) string {
 		_, have := observed.Images[c.Image]
-		if err := s.notBuilt(spec, c); err != nil && !have {
-			missing = append(missing, err)
-			return ""
-		}
+		build, builds := spec.BuildOf(c.Image)
 		switch {
+		case builds && (s.options().Build != planner.BuildNone || !build.Registry):
+			return "" // planner.Build has its registry asked
 		case s.pull == "always":
 			return "asked to pull"
 		case s.pull == "policy": // planner.Up pulls what is missing

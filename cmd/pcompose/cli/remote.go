@@ -22,19 +22,43 @@ import (
 // remotes are the places that Compose files may come from besides the machine. Copies are kept in the user's cache, as by
 // docker compose: containers may have mounts of them, and may outlive a reboot.
 func remotes(env *Env) []load.Remote {
-	caches := "/var/cache" // of services, which may have no home
-	if home := env.getenv("HOME"); home != "" {
-		caches = filepath.Join(home, ".cache")
+	return []load.Remote{
+		env.bundle,
+		switched{artifact.New(filepath.Join(caches(env), "oci"), image.NewRegistries()), env, "COMPOSE_EXPERIMENTAL_OCI_REMOTE"},
+		switched{repositories(env), env, "COMPOSE_EXPERIMENTAL_GIT_REMOTE"},
 	}
-	dir := filepath.Join(cmp.Or(env.getenv("XDG_CACHE_HOME"), caches), "pcompose")
+}
+
+// caches is the folder of the user's caches that is ours.
+func caches(env *Env) string {
+	dir := "/var/cache" // of services, which may have no home
+	if home := env.getenv("HOME"); home != "" {
+		dir = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(cmp.Or(env.getenv("XDG_CACHE_HOME"), dir), "pcompose")
+}
+
+// repositories are git repositories, as the caller reaches them.
+func repositories(env *Env) *checkout.Repositories {
 	var environ []string
 	for _, name := range slices.Sorted(maps.Keys(env.vars)) {
 		environ = append(environ, name+"="+env.vars[name])
 	}
-	return []load.Remote{
-		env.bundle,
-		switched{artifact.New(filepath.Join(dir, "oci"), image.NewRegistries()), env, "COMPOSE_EXPERIMENTAL_OCI_REMOTE"},
-		switched{checkout.New(filepath.Join(dir, "git"), environ), env, "COMPOSE_EXPERIMENTAL_GIT_REMOTE"},
+	return checkout.New(filepath.Join(caches(env), "git"), environ)
+}
+
+// contexts are the folders that git URLs mean as contexts of builds; ok is false for what is none.
+func contexts(env *Env) func(ctx context.Context, url string) (dir string, ok bool, err error) {
+	return func(ctx context.Context, url string) (string, bool, error) {
+		repositories := repositories(env)
+		if !repositories.Accepts(url) {
+			return "", false, nil
+		}
+		dir, err := repositories.Folder(ctx, url)
+		if err != nil {
+			err = fmt.Errorf("cannot fetch context %q: %w", url, err)
+		}
+		return dir, true, err
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/spf13/pflag"
 
 	"github.com/pcompose/pcompose/planner"
@@ -19,14 +18,12 @@ type selection struct {
 	forceRecreate, noRecreate, recreateDeps, noDeps    bool
 	renewAnonymous, removeOrphans, ignoreOrphans, wait bool
 	noStart                                            bool
-	build, noBuild, yes, allVolumes                    bool
+	build, noBuild, yes, allVolumes, quietBuild        bool
 	pull                                               string
 	grace                                              *time.Duration
 	scale                                              map[string]int
 	// asks says that a project from elsewhere is asked about: what starts its containers does.
 	asks bool
-	// built are the services that have something to build; desire fills them in.
-	built map[string]types.ServiceConfig
 }
 
 func (s *selection) bind(f *pflag.FlagSet, env *Env) {
@@ -35,7 +32,7 @@ func (s *selection) bind(f *pflag.FlagSet, env *Env) {
 	f.BoolVar(&s.recreateDeps, "always-recreate-deps", false, "Recreate the containers depended on too")
 	f.BoolVarP(&s.renewAnonymous, "renew-anon-volumes", "V", false, "Make anonymous volumes anew instead of taking them over")
 	f.BoolVar(&s.removeOrphans, "remove-orphans", isTrue(env.getenv("COMPOSE_REMOVE_ORPHANS")), "Remove containers of services the file does not have")
-	f.BoolVar(&s.build, "build", false, "Build images first; an error where a service has one to build: pcompose does not build yet")
+	f.BoolVar(&s.build, "build", false, "Build images first, also those that are there")
 	f.BoolVar(&s.noBuild, "no-build", false, "Build no image: one that would have to be is an error")
 	f.BoolVarP(&s.yes, "yes", "y", false, "Answer every question with yes")
 	f.StringVar(&s.pull, "pull", "policy", "Pull images before running: always, missing, never, policy (what the file says)")
@@ -70,6 +67,12 @@ func (s *selection) options() planner.UpOptions {
 	case s.noRecreate:
 		opt.Recreate = planner.RecreateNone
 	}
+	switch {
+	case s.build || s.pull == "build":
+		opt.Build = planner.BuildAll
+	case s.noBuild:
+		opt.Build = planner.BuildNone
+	}
 	return opt
 }
 
@@ -87,36 +90,44 @@ func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
 			opt := s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In))
-			opt.Provided = !r.env.global.dryRun
+			opt.Provided, opt.Built = !r.env.global.dryRun, !r.env.global.dryRun
 			plan, err := planner.Up(spec, observed, opt)
 			return plan, locate(r.env.loaded, err)
 		},
 	}
 }
 
-// prepare does what comes before the plan that makes the pod what spec says: it pulls what must be newer, and runs the
-// providers, where nothing else stands in the way. It says whether it did something.
+// prepare does what comes before the plan that makes the pod what spec says: it pulls what must be newer, builds images, and
+// runs the providers, where nothing else stands in the way. It says whether it did something.
 func (r runner) prepare(ctx context.Context, spec pod.Spec, observed pod.Status, s *selection, quietPull bool) (bool, error) {
 	pulling, err := s.needs(spec, observed)
 	if err != nil {
 		return false, err
 	}
+	building, err := planner.Build(spec, observed, s.options())
+	if err != nil {
+		return false, locate(r.env.loaded, err)
+	}
 	providing := planner.Provide(spec, observed, s.options())
 	switch {
 	case !providing.Empty():
 		_, err = planner.Up(spec, observed, s.options())
-	case !pulling.Empty():
+	case !pulling.Empty() || !building.Empty():
 		err = planner.Check(spec, observed, s.options())
 	}
 	if err != nil {
 		return false, locate(r.env.loaded, err)
 	}
-	pulled, err := r.prepull(ctx, r.e.Project(spec.Name), pulling, quietPull)
+	project := r.e.Project(spec.Name)
+	pulled, err := r.prepull(ctx, project, pulling, quietPull)
 	if err != nil {
 		return false, err
 	}
+	if err := r.build(ctx, project, building, s.quietBuild); err != nil {
+		return false, err
+	}
 	provided, err := r.provide(ctx, spec, observed.Spec, providing)
-	return pulled || provided, err
+	return pulled || provided || !building.Empty(), err
 }
 
 // agreed are the options with what the user agrees to lose. Where nobody can answer a volume stays, and the plan has a

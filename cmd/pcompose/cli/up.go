@@ -13,7 +13,7 @@ type upOptions struct {
 	selection
 	detach                         bool
 	waitTimeout                    time.Duration
-	quietPull, quietBuild          bool
+	quietPull                      bool
 	abortOnExit, abortOnFailure    bool
 	exitCodeFrom                   string
 	noPrefix, noColour, timestamps bool

@@ -14,7 +14,7 @@ import (
 // comesLater says whether docker compose has a command of that name, and pcompose has none yet.
 func comesLater(name string) bool {
 	return slices.Contains([]string{
-		"bridge", "build", "publish", "push",
+		"bridge", "publish", "push",
 	}, name)
 }
 

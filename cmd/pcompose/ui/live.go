@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 )
 
 // redraw bounds how often events redraw: faster than the eye follows only costs time.
@@ -41,6 +43,8 @@ type row struct {
 	// active counts the object's steps that run.
 	active int
 	parts  map[string]execute.Progress
+	// doing is the instruction of a build that is at work.
+	doing string
 }
 
 func newLive(u *UI, plan *planner.Plan) *live {
@@ -96,6 +100,10 @@ func (l *live) note(e execute.Event) {
 		r.status = firstLine(e.Progress.Message)
 		return
 	}
+	if b := e.Progress.Build; b != nil {
+		r.built(*b)
+		return
+	}
 	if e.State == execute.Progressed {
 		r.parts[e.Progress.What] = e.Progress
 		return
@@ -124,6 +132,16 @@ func (l *live) note(e execute.Event) {
 	l.ended++
 	if r.state != execute.Failed {
 		r.state = e.State
+	}
+}
+
+// built takes over what an instruction of a build does: it shows behind the image, with the last line that it printed.
+func (r *row) built(b pod.BuildStep) {
+	switch {
+	case b.Output != "":
+		r.doing = b.Name + " " + firstLine(b.Text) + ": " + b.Output
+	case !b.Ended:
+		r.doing = b.Name + " " + firstLine(b.Text)
 	}
 }
 
@@ -205,7 +223,7 @@ func (l *live) line(r *row, nameWidth, statusWidth, columns int) string {
 	took := fmt.Sprintf("%.1fs", end.Sub(r.begun).Seconds())
 	detail := r.why
 	if r.active > 0 {
-		detail = received(r.parts)
+		detail = cmp.Or(received(r.parts), r.doing)
 	}
 	text := fmt.Sprintf(" %s  %s", pad(r.name, nameWidth), pad(r.status, statusWidth))
 	// The clock is the last thing to go on a narrow screen, the reason the first.

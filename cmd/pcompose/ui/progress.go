@@ -8,6 +8,7 @@ import (
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 )
 
 // Progress shows a plan being carried out. Event and Close are called from one goroutine.
@@ -92,6 +93,10 @@ func (p *plainProgress) Event(e execute.Event) {
 	case execute.Started:
 		done = doing
 	case execute.Progressed:
+		if b := e.Progress.Build; b != nil {
+			p.build(d.Name, *b)
+			return
+		}
 		if e.Progress.Warning != "" {
 			p.ui.Warn(e.Progress.Warning)
 		}
@@ -116,6 +121,20 @@ func (p *plainProgress) Event(e execute.Event) {
 	fmt.Fprintln(p.ui.status(), line)
 }
 
+// build is a line for each instruction of a build and each line that it prints.
+func (p *plainProgress) build(image string, b pod.BuildStep) {
+	switch {
+	case b.Output != "" || b.Name == "":
+		fmt.Fprintf(p.ui.status(), " %s  | %s\n", image, b.Output)
+	case !b.Ended:
+		fmt.Fprintf(p.ui.status(), " %s  %s  %s\n", image, b.Name, firstLine(b.Text))
+	case b.Cached:
+		fmt.Fprintf(p.ui.status(), " %s  %s  Cached\n", image, b.Name)
+	default:
+		fmt.Fprintf(p.ui.status(), " %s  %s  Done  %.1fs\n", image, b.Name, b.Took.Seconds())
+	}
+}
+
 func (p *plainProgress) Close() {}
 
 // jsonProgress is an object for each event, with the names docker compose gives its fields.
@@ -126,6 +145,7 @@ type jsonProgress struct {
 
 type jsonEvent struct {
 	ID      string `json:"id"`
+	Parent  string `json:"parent_id,omitempty"`
 	Status  string `json:"status"`
 	Text    string `json:"text"`
 	Details string `json:"details,omitempty"`
@@ -152,6 +172,9 @@ func (p *jsonProgress) Event(e execute.Event) {
 		if e.Progress.Warning != "" {
 			out.Status, out.Details = "Warning", e.Progress.Warning
 		}
+		if b := e.Progress.Build; b != nil {
+			out = buildEvent(out.ID, *b)
+		}
 	case execute.Succeeded:
 		out.Status, out.Text, out.Details = "Done", done, reason(e.Step, p.replaced[d.Name])
 	case execute.Failed:
@@ -164,6 +187,18 @@ func (p *jsonProgress) Event(e execute.Event) {
 		panic(fmt.Sprintf("a progress event does not marshal: %v", err)) // strings and numbers: it always does
 	}
 	fmt.Fprintf(p.w, "%s\n", b)
+}
+
+// buildEvent is an instruction of a build, below its image.
+func buildEvent(image string, b pod.BuildStep) jsonEvent {
+	e := jsonEvent{ID: b.Name, Parent: image, Status: "Working", Text: b.Text, Details: b.Output}
+	switch {
+	case b.Cached:
+		e.Status, e.Details = "Done", "Cached"
+	case b.Ended:
+		e.Status, e.Details = "Done", fmt.Sprintf("%.3fs", b.Took.Seconds())
+	}
+	return e
 }
 
 func (p *jsonProgress) Close() {}

@@ -24,6 +24,8 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 	switch a := action.(type) {
 	case planner.PullImage:
 		return "Pulling", "Pulled"
+	case planner.BuildImage:
+		return "Building", "Built"
 	case planner.PushImage:
 		return "Pushing", "Pushed"
 	case planner.CreateContainer:

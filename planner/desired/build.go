@@ -1,0 +1,157 @@
+package desired
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pcompose/pcompose/pod"
+)
+
+// construction is the part of a translation that is about images.
+type construction struct{ *translation }
+
+// builds are the images that services build, those that are not wanted too: others are made of them. What is built alike
+// for several services is built once.
+func (t construction) builds() []pod.Build {
+	var all []pod.Build
+	for _, name := range t.graph.Services() {
+		s := t.project.Model.Services[name]
+		if s.Build == nil {
+			continue
+		}
+		b := t.build(s)
+		i := slices.IndexFunc(all, func(o pod.Build) bool { return alike(o, b) })
+		if i < 0 {
+			all = append(all, b)
+			continue
+		}
+		names := all[i].Tags[:len(all[i].Services)]
+		rest := all[i].Tags[len(all[i].Services):]
+		all[i].Tags = compact(slices.Concat(names, b.Tags[:1], rest, b.Tags[1:]))
+		all[i].Services = append(all[i].Services, b.Services...)
+	}
+	slices.SortFunc(all, func(a, b pod.Build) int { return strings.Compare(a.Image(), b.Image()) })
+	return all
+}
+
+// alike says whether two services build the same, but for its names and the labels that say whose it is.
+func alike(a, b pod.Build) bool {
+	a.Services, b.Services, a.Tags, b.Tags = nil, nil, nil, nil
+	a.Registry, b.Registry = false, false
+	a.Labels, b.Labels = maps.Clone(a.Labels), maps.Clone(b.Labels)
+	delete(a.Labels, labelService)
+	delete(b.Labels, labelService)
+	return reflect.DeepEqual(a, b)
+}
+
+// compact is a list without doubles, in its order.
+func compact(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// build is what a service builds. compose-go has made its paths absolute and filled in its arguments.
+func (t construction) build(s types.ServiceConfig) pod.Build {
+	b := s.Build
+	out := pod.Build{
+		Services: []string{s.Name}, Tags: compact(append([]string{imageOf(t.translation, s)}, b.Tags...)), Registry: s.Image != "",
+		Context: b.Context, Dockerfile: b.Dockerfile, Inline: b.DockerfileInline, Target: b.Target,
+		Labels:    map[string]string{},
+		CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, ExtraHosts: hosts(b.ExtraHosts),
+		NoCache: b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize), Privileged: b.Privileged,
+		Ulimits: ulimits(b.Ulimits), Platform: s.Platform,
+	}
+	if out.Inline != "" {
+		out.Dockerfile = ""
+	}
+	for name, value := range b.Args {
+		if value != nil {
+			out.SetArg(name, *value)
+		}
+	}
+	maps.Copy(out.Labels, b.Labels)
+	out.Labels[labelProject], out.Labels[labelService], out.Labels[labelVersion] = t.project.Name, s.Name, version
+	for name, value := range b.AdditionalContexts {
+		if service, ok := strings.CutPrefix(value, types.ServicePrefix); ok {
+			value = t.contextOf(s, service)
+			out.After = append(out.After, service)
+		}
+		if out.Contexts == nil {
+			out.Contexts = map[string]string{}
+		}
+		out.Contexts[name] = value
+	}
+	slices.Sort(out.After)
+	out.After = slices.Compact(out.After)
+	for _, secret := range b.Secrets {
+		out.Secrets = append(out.Secrets, t.buildSecret(s, secret))
+	}
+	for _, key := range b.SSH {
+		ssh := pod.BuildSSH{ID: key.ID}
+		if key.Path != "" {
+			ssh.Paths = strings.Split(key.Path, ",")
+		}
+		out.SSH = append(out.SSH, ssh)
+	}
+	t.platforms(&out, b.Platforms)
+	return out
+}
+
+// contextOf is the image of a service as a context.
+func (t construction) contextOf(s types.ServiceConfig, service string) string {
+	other, ok := t.project.Model.Services[service]
+	if !ok {
+		t.problem(s, "build.additional_contexts", "", "no service named %q", service)
+	}
+	return "docker-image://" + imageOf(t.translation, other)
+}
+
+// platforms chooses the one that containers have: the service's, else the first; the others are built beside it.
+func (t construction) platforms(b *pod.Build, platforms []string) {
+	for _, p := range platforms {
+		switch {
+		case b.Platform == "" && len(platforms) == 1:
+			b.Platform = p
+		case p != b.Platform:
+			b.Others = append(b.Others, p)
+		}
+	}
+}
+
+// buildSecret is where a secret of a build comes from.
+func (t construction) buildSecret(s types.ServiceConfig, ref types.ServiceSecretConfig) pod.BuildSecret {
+	out := pod.BuildSecret{ID: ref.Target}
+	if out.ID == "" {
+		out.ID = ref.Source
+	}
+	config := t.project.Model.Secrets[ref.Source]
+	switch {
+	case config.File != "":
+		out.File = config.File
+	case config.Environment != "":
+		out.Env = config.Environment
+	case config.Content != "":
+		out.Content = config.Content
+	default:
+		t.problem(s, "build.secrets", "name a file or a variable of the environment below secrets:",
+			"secret %q is kept elsewhere, and a build cannot have it", ref.Source)
+	}
+	return out
+}
+
+// imageOf is the name of a service's image: without one of its own, the project's and its name.
+func imageOf(t *translation, s types.ServiceConfig) string {
+	if s.Image != "" {
+		return s.Image
+	}
+	return t.project.Name + t.opts.separator() + s.Name
+}
