@@ -59,7 +59,6 @@ var layout = map[string][]string{
 	"engine/checkout": {"engine/cache"},
 	"engine/doctor":   {},
 	"engine/execute":  {"planner", "pod"},
-	"engine/execute":  {"planner", "pod"},
 	"engine/image":    {"pod"},
 	"engine/machine":  {"engine/doctor", "engine/image", "pod/sandbox"},
 	"engine/ocispec":  {"pod"},
