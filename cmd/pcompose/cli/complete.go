@@ -67,7 +67,7 @@ func shellNames(env *Env, source names) cobra.CompletionFunc {
 func argumentNames() map[string]names {
 	sources := map[string]names{
 		"scale": scaled, "pod inspect": projects, "volume rm": volumes, "volume inspect": volumes, "image rm": images,
-		"image inspect": images, "image save": images, "image tag": first(images), "image push": images,
+		"image inspect": images, "image save": images, "image tag": first(images), "image push": images, "image copy": images,
 	}
 	for _, cmd := range []string{
 		"build", "config", "create", "down", "events", "images", "kill", "listeners", "logs", "pause", "plan", "ps", "pull", "push", "restart", "rm",

@@ -33,7 +33,7 @@ func help(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: "compose", Title: "Commands, as docker compose has them:"}, &cobra.Group{ID: "own", Title: "Commands of pcompose:"})
 	for _, cmd := range root.Commands() {
 		cmd.GroupID = "compose"
-		if slices.Contains([]string{"check", "doctor", "info", "plan", "pod", "volume", "image", "bundle"}, cmd.Name()) {
+		if slices.Contains([]string{"check", "doctor", "info", "plan", "pod", "volume", "image", "bundle", "login", "logout"}, cmd.Name()) {
 			cmd.GroupID = "own"
 		}
 	}

@@ -14,7 +14,7 @@ import (
 func newImage(env *Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Manage images", Args: cobra.ArbitraryArgs, RunE: needsCommand}
 	cmd.AddCommand(newImageLs(env, runImageLs), newImageInspect(env, runImageInspect), newImagePull(env, runImagePull), newImageRm(env, runImageRm),
-		newImageTag(env, runImageTag), newImagePrune(env, runImagePrune), newImageLoad(env, runImageLoad), newImageSave(env, runImageSave))
+		newImageTag(env, runImageTag), newImagePrune(env, runImagePrune), newImageLoad(env, runImageLoad), newImageSave(env, runImageSave), newImageCopy(env, runImageCopy))
 	return cmd
 }
 

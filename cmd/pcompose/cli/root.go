@@ -70,7 +70,7 @@ func newRoot(env *Env) *cobra.Command {
 		newPort(env, runPort), newListeners(env, runListeners), newLs(env, runLs), newConfig(env, runConfig), newPull(env, runPull), newBuild(env, runBuild), newPush(env, runPush), newPublish(env, runPublish), newImages(env, runImages),
 		newVersion(env, runVersion), newDoctor(env, runDoctor), newInfo(env, runInfo), newCp(env, runCp), newExport(env, runExport), newCommit(env, runCommit), newEvents(env, runEvents), newWatch(env, runWatch), newStats(env, runStats), newPod(env), newVolume(env), newVolumes(env, runVolumes), newImage(env),
 	)
-	root.AddCommand(newBundle(env), newPluginMetadata(env), newAlpha(env))
+	root.AddCommand(newBundle(env), newLogin(env, runLogin), newLogout(env, runLogout), newPluginMetadata(env), newAlpha(env))
 	complete(env, root)
 	help(root)
 	return root
