@@ -8,7 +8,7 @@ SHELL := /bin/bash
 TAGS := containers_image_openpgp,exclude_graphdriver_btrfs$(shell pkg-config --exists libseccomp 2>/dev/null && echo ,seccomp)
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
@@ -16,6 +16,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.dat
 export GOLANGCI_LINT := v2.15.0
 CACHE    := $(or $(PCOMPOSE_LAB_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/pcompose-lab),/var/cache/pcompose-lab)
 LINT_DIR := $(CACHE)/golangci-lint-$(GOLANGCI_LINT)
+export NFPM_VERSION := v2.44.0
+NFPM_DIR := $(CACHE)/nfpm-$(NFPM_VERSION)
 # testdata is no part of ./..., but is code all the same.
 ALL := ./... ./testdata/bench ./testdata/lab ./testdata/man ./testdata/report
 # What a test run leaves for its own end: before, skips.
@@ -25,10 +27,10 @@ REPORT := bin/report -skips $(SCRATCH)/skips
 WORLDS := root
 WORLD  ?= root
 
-.PHONY: help build test unit e2e golden lint fmt man bench demo example install tools
+.PHONY: help build test unit e2e golden lint fmt man dist dist-check bench demo example install tools
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/pcompose
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pcompose ./cmd/pcompose
@@ -73,6 +75,13 @@ fmt: ## format Go files
 
 man: ## write the manual pages to bin/man
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run ./testdata/man bin/man "$(VERSION)"
+
+dist: ## make bin/dist: a static binary, .deb, .rpm and their SHA256SUMS; the same commit makes the same bytes
+	@testdata/install.sh dist $(NFPM_DIR)
+	@VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' TAGS='$(TAGS)' NFPM=$(NFPM_DIR)/nfpm testdata/dist/build.sh bin/dist
+
+dist-check: dist ## make dist again in another folder, compare, install, and run it where nothing else is
+	@VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' TAGS='$(TAGS)' NFPM=$(NFPM_DIR)/nfpm testdata/dist/check.sh bin/dist
 
 bench: build tools ## measure against docker compose, podman-compose and the bare runtime
 	bin/lab run -- go run ./testdata/bench -pcompose bin/pcompose $(BENCH)

@@ -3,6 +3,7 @@
 #   install.sh           packages, and the machine prepared for crun
 #   install.sh demo      the few of them that building and running pcompose takes
 #   install.sh lint DIR  golangci-lint in DIR, at the version of $GOLANGCI_LINT
+#   install.sh dist DIR  what packages are made by, nfpm in DIR, at the version of $NFPM_VERSION
 set -euo pipefail
 
 # program (or file) and the package that has it
@@ -15,6 +16,13 @@ pkg-config pkg-config
 curl curl
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 mount mount
+'
+to_dist='
+gcc gcc
+/usr/include/stdlib.h libc6-dev
+/usr/include/seccomp.h libseccomp-dev
+pkg-config pkg-config
+rpm rpm
 '
 to_test='
 runc runc
@@ -60,18 +68,19 @@ cgroups() {
 }
 
 # Built from the Go module proxy: two minutes on two cores, once a machine.
-lint() {
-  [ ! -x "$1/golangci-lint" ] || return 0
-  echo "install.sh: building golangci-lint $GOLANGCI_LINT into $1"
-  mkdir -p "$1"
-  (cd / && GOFLAGS='' GOBIN=$1 go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_LINT") 2>&1 |
-    { grep -v '^go: downloading' || true; }
-  [ -x "$1/golangci-lint" ]
+tool() {
+  local dir=$1 package=$2 version=$3 name=${2##*/}
+  [ ! -x "$dir/$name" ] || return 0
+  echo "install.sh: building $name $version into $dir"
+  mkdir -p "$dir"
+  (cd / && GOFLAGS='' GOBIN=$dir go install "$package@$version") 2>&1 | { grep -v '^go: downloading' || true; }
+  [ -x "$dir/$name" ]
 }
 
 case "${1:-}" in
   '') packages "$to_run$to_test"; cgroups ;;
   demo) packages "$to_run"; cgroups ;;
-  lint) lint "$2" ;;
-  *) sed -n '2,5p' "$0" >&2; exit 2 ;;
+  lint) tool "$2" github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$GOLANGCI_LINT" ;;
+  dist) packages "$to_dist"; tool "$2" github.com/goreleaser/nfpm/v2/cmd/nfpm "$NFPM_VERSION" ;;
+  *) sed -n '2,6p' "$0" >&2; exit 2 ;;
 esac
