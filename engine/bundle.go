@@ -137,10 +137,16 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 		c.Hostname = b.record.ID[:12] // as docker names it, and as /etc/hosts has it
 	}
 	h.Unfiltered = unfiltered(p.engine, c)
+	initPath := ""
+	if c.Init {
+		if initPath, err = initProgram(p.engine.cfg.Root); err != nil {
+			return in, err
+		}
+	}
 	cell := b.cell()
 	c.Isolation.Sysctls = linkSysctls(c, cell)
 	in = ocispec.Input{
-		Container: c, HostNetwork: cell.Mode == pod.NetworkHost, Host: h.Host, Rootfs: root, InitPath: h.init,
+		Container: c, HostNetwork: cell.Mode == pod.NetworkHost, Host: h.Host, Rootfs: root, InitPath: initPath,
 		NetNS:      state.CellPath(p.runDir(), c.Cell),
 		CgroupPath: containerCgroup(p, b.record),
 		Image:      imageConfig(config),

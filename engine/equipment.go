@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/pcompose/pcompose/engine/ocispec"
+import (
+	"github.com/pcompose/pcompose/engine/ocispec"
+	"github.com/pcompose/pcompose/pod/pid1"
+)
 
 // Equipment is what pods get from this machine, as the engine would choose it now.
 type Equipment struct {
@@ -9,7 +12,7 @@ type Equipment struct {
 	// Runtime is the OCI runtime's program and RuntimeKind which one that is; RuntimeErr says why there is none.
 	Runtime, RuntimeKind string
 	RuntimeErr           error
-	// Init is the program for services with init: true, "" where none is installed.
+	// Init is the program for services with init: true, "" where there is none.
 	Init string
 	// Controllers are those of cgroups by which limits can be set, CgroupV2 whether there is one tree of them.
 	Controllers []string
@@ -27,8 +30,11 @@ func Equip(e *Engine) (Equipment, error) {
 		return Equipment{}, err
 	}
 	q := Equipment{
-		Root: e.cfg.Root, RunRoot: e.cfg.RunRoot, Init: h.init, Controllers: h.Controllers, CgroupV2: h.CgroupV2,
+		Root: e.cfg.Root, RunRoot: e.cfg.RunRoot, Init: installedInit(), Controllers: h.Controllers, CgroupV2: h.CgroupV2,
 		Capabilities: ocispec.DefaultCapabilities(), Seccomp: h.Seccomp, AppArmor: h.AppArmor, SELinux: h.SELinux,
+	}
+	if _, err := pid1.Program(); err == nil {
+		q.Init = "built in"
 	}
 	path, kind, err := e.runtime()
 	q.Runtime, q.RuntimeKind, q.RuntimeErr = path, string(kind), err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +11,13 @@ import (
 
 	"github.com/pcompose/pcompose/engine/ocispec"
 	"github.com/pcompose/pcompose/engine/userns"
+	"github.com/pcompose/pcompose/pod/pid1"
 	"golang.org/x/sys/unix"
 )
 
 // host is what this machine, and this process on it, can do.
 type host struct {
 	ocispec.Host
-	// init is a static init program, "" where none is installed.
-	init string
 }
 
 // readHost asks the kernel. Nothing of it changes while a command runs.
@@ -36,13 +36,27 @@ func readHost(d delegation) (host, error) {
 	h.MaskedPaths, _ = filepath.Glob("/sys/devices/system/cpu/cpu*/thermal_throttle")
 	// What a user namespace gives of it is for what belongs to that.
 	h.readLimits(caps.effective(unix.CAP_SYS_RESOURCE) && !h.Rootless)
+	return h, nil
+}
+
+// initProgram is the init process for containers with init: true as a file: ours, else one of the machine's, "" for none.
+// It is below the root, since run directories are often mounted noexec.
+func initProgram(root string) (string, error) {
+	path := filepath.Join(root, "init")
+	err := pid1.Write(path)
+	if errors.Is(err, pid1.ErrNone) {
+		return installedInit(), nil
+	}
+	return path, err
+}
+
+func installedInit() string {
 	for _, name := range []string{"catatonit", "tini-static", "docker-init", "tini"} {
 		if path, err := exec.LookPath(name); err == nil {
-			h.init = path
-			break
+			return path
 		}
 	}
-	return h, nil
+	return ""
 }
 
 // readCgroups finds which controllers' limits can be set: cgroup.controllers in v2, the mounted hierarchies in v1.

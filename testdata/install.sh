@@ -27,7 +27,6 @@ rpm rpm
 to_test='
 runc runc
 newuidmap uidmap
-catatonit catatonit
 nft nftables
 ip iproute2
 mmdebstrap mmdebstrap

@@ -40,6 +40,7 @@ var layout = map[string][]string{
 	"pod/keeper":              {},
 	"pod/lifecycle":           {"pod"},
 	"pod/logs":                {},
+	"pod/pid1":                {},
 	"pod/runtime":             {},
 	"pod/runtime/builtin":     {"pod/runtime"},
 	"pod/runtime/runtimetest": {"pod/runtime"},
@@ -50,7 +51,7 @@ var layout = map[string][]string{
 
 	"engine": {
 		"engine/archive", "engine/build", "engine/cache", "engine/execute", "engine/image", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
-		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
+		"planner", "pod", "pod/control", "pod/events", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/pid1", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
 	},
 	"engine/archive":  {},
 	"engine/artifact": {"engine/cache", "engine/image"},

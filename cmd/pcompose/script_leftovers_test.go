@@ -94,7 +94,7 @@ func (s *suite) checkEmpty(env *testscript.Env) {
 
 // pcompose runs pcompose in a script's environment, outside of its script, and returns what it said.
 func (s *suite) pcompose(env *testscript.Env, args ...string) (string, error) {
-	cmd := exec.Command(s.binary, args...)
+	cmd := exec.Command(s.command, args...)
 	cmd.Dir, cmd.Env = "/", append(os.Environ(), env.Vars...)
 	// A grandchild that kept our pipe would hold us up for ever.
 	cmd.WaitDelay = 10 * time.Second

@@ -58,8 +58,9 @@ func TestScript(t *testing.T) {
 type suite struct {
 	// dir has the work folders and the image store; runDir, of a path short enough for sockets, the run roots.
 	dir, runDir string
-	binary      string
-	world       world
+	// binary is the program, command what scripts call pcompose by.
+	binary, command string
+	world           world
 
 	// alone is held for writing by scripts that look at the whole machine, for reading by all others.
 	alone sync.RWMutex
@@ -108,6 +109,9 @@ func newSuite(t *testing.T, binary string, w world) (*suite, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "work"), 0o755); err != nil {
 		return nil, err
 	}
+	if s.command, err = w.shim(dir, binary); err != nil {
+		return nil, err
+	}
 	return s, s.prepareStore()
 }
 
@@ -116,7 +120,7 @@ func (s *suite) prepareStore() error {
 	if err := s.storageConf(filepath.Join(s.dir, "storage.conf"), filepath.Join(s.dir, "storage")); err != nil {
 		return err
 	}
-	pull := exec.Command(s.binary, "image", "pull", "-q", "busybox")
+	pull := exec.Command(s.command, "image", "pull", "-q", "busybox")
 	pull.Env = append(os.Environ(), s.environment("storage", "image")...)
 	if out, err := pull.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot pull busybox: %w\n%s", err, out)
@@ -162,7 +166,7 @@ func (s *suite) setup(env *testscript.Env) error {
 	run := strconv.Itoa(s.runs)
 	s.mu.Unlock()
 	env.Vars = append(env.Vars, s.environment(filepath.Join("work", filepath.Base(env.WorkDir)), run)...)
-	env.Setenv("PATH", filepath.Dir(s.binary)+":"+os.Getenv("PATH"))
+	env.Setenv("PATH", filepath.Dir(s.command)+":"+os.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("PROJECT", "pct-"+name)
 	env.Setenv("COMPOSE_PROJECT_NAME", "pct-"+name)
@@ -174,7 +178,7 @@ func (s *suite) setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("EXAMPLES", examples)
-	env.Setenv("PCOMPOSE", s.binary)
+	env.Setenv("PCOMPOSE", s.command)
 	// Examples that are built find what is there already: HOME is another one.
 	caches, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
 	if err != nil {

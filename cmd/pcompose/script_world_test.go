@@ -23,7 +23,7 @@ type world struct {
 }
 
 func findWorld() (world, error) {
-	worlds := []world{{name: "root"}, {name: "user", user: true}}
+	worlds := []world{{name: "root"}, {name: "bare", bare: true}, {name: "user", user: true}}
 	name := os.Getenv("PCT_WORLD")
 	if name == "" {
 		name = "root"
@@ -59,6 +59,60 @@ func (w world) traces() []string {
 	return []string{"process", "file", "link", "nftables"}
 }
 
+// toolsVar names the folder with what a bare world hides, for scripts to look at the machine with.
+const toolsVar = "PCT_E2E_TOOLS"
+
+// runBare runs the whole program once more in a mount namespace where the programs that pcompose could use are empty
+// files. Scripts find their copies in a folder that pcompose is not told of: its PATH names nothing at all.
+func runBare() (code int, err error) {
+	tools, err := os.MkdirTemp("/var/tmp", "pct-tools-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tools)) }()
+	if err := os.Chmod(tools, 0o755); err != nil {
+		return 1, err
+	}
+	nothing := filepath.Join(tools, ".nothing")
+	script := fmt.Sprintf("touch %s\n", nothing)
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
+		for _, pattern := range []string{
+			"crun*", "runc", "youki", "catatonit", "tini*", "docker-init", "pasta*", "passt*", "slirp4netns", "nft", "ip", "iptables*", "ip6tables*", "xtables*",
+			"conmon", "netavark", "aardvark-dns", "fuse-overlayfs", "mount", "umount", "mount.*", "criu", "git", "podman", "buildah", "docker*",
+		} {
+			found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is well formed
+			for _, path := range found {
+				script += fmt.Sprintf("cp -f %s %s/\nmount --bind %s %s\n", path, tools, nothing, path)
+			}
+		}
+	}
+	// mount itself is among what is hidden: the commands are run by a copy of it.
+	script = fmt.Sprintf("set -e\ncp $(command -v mount) %[1]s/.mount\nmount() { %[1]s/.mount \"$@\"; }\n%s", tools, script)
+	cmd := exec.Command("sh", append([]string{"-c", script + `exec "$0" "$@"`, "/proc/" + strconv.Itoa(os.Getpid()) + "/exe"}, os.Args[1:]...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), toolsVar+"="+tools, "PATH="+tools+":"+os.Getenv("PATH"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return exitCode(cmd.Run())
+}
+
+func exitCode(err error) (int, error) {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// shim is the program that scripts run as pcompose where it shall find nothing by PATH.
+func (w world) shim(dir, binary string) (string, error) {
+	if !w.bare {
+		return binary, nil
+	}
+	shim := filepath.Join(dir, "bin", "pcompose")
+	text := fmt.Sprintf("#!/bin/bash\nPATH=%s exec -a \"$0\" %s \"$@\"\n", filepath.Join(dir, "nothing"), binary)
+	return shim, errors.Join(os.MkdirAll(filepath.Dir(shim), 0o755), os.WriteFile(shim, []byte(text), 0o755))
+}
+
 // TestMain runs the whole program once more as another user where the world is one of users: what scripts do by
 // themselves, they do as that user too.
 func TestMain(m *testing.M) {
@@ -66,6 +120,8 @@ func TestMain(m *testing.M) {
 	code := 1
 	switch {
 	case err != nil:
+	case w.bare && os.Getenv(toolsVar) == "" && os.Getenv("PCT_E2E") != "":
+		code, err = runBare()
 	case w.user && os.Geteuid() == 0 && os.Getenv("PCT_E2E") != "":
 		code, err = runAsUser()
 	default:
@@ -109,15 +165,10 @@ func runAsUser() (code int, err error) {
 		return !strings.HasPrefix(v, "PCT_") && !strings.HasPrefix(v, "CONTAINERS_REGISTRIES_CONF=") && !strings.HasPrefix(v, "PATH=")
 	}), "HOME="+u.home, "USER="+u.name, "XDG_RUNTIME_DIR="+runtime, userDirVar+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.gid)}}
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), nil
-	}
-	if err != nil {
+	if code, err = exitCode(cmd.Run()); err != nil {
 		err = fmt.Errorf("cannot run the tests as user %s, who must be able to read this checkout: %w", u.name, err)
 	}
-	return 0, err
+	return code, err
 }
 
 // testUser is an ordinary user with ranges in /etc/subuid and /etc/subgid.

@@ -28,7 +28,7 @@ type Input struct {
 	Shm string
 	// CgroupPath is for the cgroupfs driver "/pod/container", for systemd's "slice:prefix:name".
 	CgroupPath string
-	// InitPath is a static init program on the host (catatonit, tini), used where Container.Init asks for it.
+	// InitPath is a static init program on the host, used where Container.Init asks for it.
 	InitPath string
 
 	// Mounts are Container.Mounts and the image's volumes, resolved; Container.Mounts is not read.
