@@ -109,7 +109,7 @@ func newSuite(t *testing.T, binary string, w world) (*suite, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "work"), 0o755); err != nil {
 		return nil, err
 	}
-	if s.command, err = w.shim(dir, binary); err != nil {
+	if s.command, err = w.shim(binary); err != nil {
 		return nil, err
 	}
 	return s, s.prepareStore()

@@ -104,13 +104,13 @@ func exitCode(err error) (int, error) {
 }
 
 // shim is the program that scripts run as pcompose where it shall find nothing by PATH.
-func (w world) shim(dir, binary string) (string, error) {
+func (w world) shim(binary string) (string, error) {
 	if !w.bare {
 		return binary, nil
 	}
-	shim := filepath.Join(dir, "bin", "pcompose")
-	text := fmt.Sprintf("#!/bin/bash\nPATH=%s exec -a \"$0\" %s \"$@\"\n", filepath.Join(dir, "nothing"), binary)
-	return shim, errors.Join(os.MkdirAll(filepath.Dir(shim), 0o755), os.WriteFile(shim, []byte(text), 0o755))
+	shim := filepath.Join(os.Getenv(toolsVar), "pcompose")
+	text := fmt.Sprintf("#!/bin/bash\nPATH=/pct-nothing exec -a \"$0\" %s \"$@\"\n", binary)
+	return shim, os.WriteFile(shim, []byte(text), 0o755)
 }
 
 // TestMain runs the whole program once more as another user where the world is one of users: what scripts do by
