@@ -144,8 +144,7 @@ type Runtime struct {
 	Version string
 	// Error is why there is none.
 	Error string
-	// BuiltinVersion is that of libcontainer in this program, BuiltinSeccomp whether it can filter system calls.
-	BuiltinVersion string
+	// BuiltinSeccomp says whether the one built in can filter system calls.
 	BuiltinSeccomp bool
 }
 

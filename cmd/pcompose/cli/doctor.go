@@ -62,7 +62,7 @@ func thisMachine(ctx context.Context, env *Env) (doctor.Machine, error) {
 		return doctor.Machine{}, fmt.Errorf("cannot find this program: %w", err)
 	}
 	built, _ := time.Parse(time.RFC3339, env.build.Date) // not known of a build without a commit
-	runtime := doctor.Runtime{Kind: has.RuntimeKind, Path: has.Runtime}
+	runtime := doctor.Runtime{Kind: has.RuntimeKind, Path: has.Runtime, Version: has.RuntimeVersion, BuiltinSeccomp: has.BuiltInSeccomp}
 	if has.RuntimeErr != nil {
 		runtime.Error = has.RuntimeErr.Error()
 	}

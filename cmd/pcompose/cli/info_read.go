@@ -77,10 +77,10 @@ func describeHost(ctx context.Context, env *Env, has engine.Equipment) hostInfo 
 		Distribution: distributionInfo{d.ID, d.Version, d.Codename, d.Variant},
 		IDMappings:   idInfo{GIDMap: d.GIDs, UIDMap: d.UIDs}, InitPath: has.Init, LogDriver: "k8s-file",
 		MemFree: d.MemFree, MemTotal: d.MemTotal, SwapFree: d.SwapFree, SwapTotal: d.SwapTotal, NetworkBackend: "pcompose",
-		OCIRuntime: runtimeInfo{Name: has.RuntimeKind, Path: has.Runtime},
+		OCIRuntime: runtimeInfo{Name: has.RuntimeKind, Path: has.Runtime, Version: has.RuntimeVersion},
 		Security: securityInfo{
 			AppArmorEnabled: has.AppArmor, DefaultCapabilities: strings.Join(has.Capabilities, ","), Rootless: userns.Rootless(),
-			SECCOMPEnabled: has.Seccomp, SELinuxEnabled: has.SELinux,
+			SECCOMPEnabled: has.Seccomp && (has.Runtime != "" || has.BuiltInSeccomp), SELinuxEnabled: has.SELinux,
 		},
 		Uptime: uptime(d.Uptime), Linkmode: "dynamic",
 	}

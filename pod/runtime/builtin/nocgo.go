@@ -5,3 +5,6 @@ package builtin
 
 // Seccomp says that nothing can be filtered.
 const Seccomp = false
+
+// Version is that of no library.
+func Version() string { return "" }
