@@ -74,6 +74,11 @@ func (b *bundle) make(ctx context.Context, config image.RunConfig, report func(e
 			warnings = append(warnings, fmt.Sprintf("the image's volume %q is left out: the kernel's files are there", v))
 		}
 	}
+	if in.Host.Rootless {
+		if err := bindDevices(spec, !in.Container.Isolation.Privileged); err != nil {
+			return err
+		}
+	}
 	for _, w := range warnings {
 		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", b.record.Container.Name, w)})
 	}

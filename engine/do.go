@@ -55,6 +55,9 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 			return control.Request{Signal: &control.Signal{ID: id, Name: a.Signal}}
 		})
 	case planner.PauseContainer:
+		if err := p.engine.Freezes(); err != nil {
+			return fmt.Errorf("cannot pause container %q: %w", a.Name, err)
+		}
 		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Pause: &control.Pause{ID: id}} })
 	case planner.UnpauseContainer:
 		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Unpause: &control.Unpause{ID: id}} })

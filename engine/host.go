@@ -32,6 +32,7 @@ func readHost(d delegation) (host, error) {
 	h.BlockWeight = weightsBlockDevices()
 	h.Seccomp = exists("/proc/sys/kernel/seccomp/actions_avail")
 	h.AppArmor = exists("/sys/kernel/security/apparmor/profiles")
+	h.MQueue = exists("/dev/mqueue")
 	h.SELinux = exists("/sys/fs/selinux/enforce")
 	h.MaskedPaths, _ = filepath.Glob("/sys/devices/system/cpu/cpu*/thermal_throttle")
 	// What a user namespace gives of it is for what belongs to that.

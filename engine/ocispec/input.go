@@ -80,6 +80,8 @@ type Host struct {
 	// Realtime says whether cgroups can bound real-time tasks (v1, CONFIG_RT_GROUP_SCHED).
 	Realtime bool
 	Rootless bool
+	// MQueue says whether the host has POSIX message queues at /dev/mqueue.
+	MQueue bool
 	// MaxRlimits are the highest values that may be set, by lower-case name; absent is no bound. Without
 	// CAP_SYS_RESOURCE in the first user namespace they are the process's hard limits, else RLIM_INFINITY
 	// (nofile: /proc/sys/fs/nr_open).

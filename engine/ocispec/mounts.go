@@ -31,11 +31,16 @@ func kernelMounts(in *Input) []specs.Mount {
 		sys = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "ro", "rbind"}}
 	}
 	iso, cgroups := in.Container.Isolation, access
+	proc := specs.Mount{Destination: "/proc", Type: "proc", Source: "proc", Options: append([]string{"nosuid", "noexec", "nodev"}, iso.ProcOptions...)}
+	if iso.PID == pod.NamespaceHost && in.Host.Rootless {
+		// Nor a proc of a PID namespace that is not its own.
+		proc = specs.Mount{Destination: "/proc", Type: "bind", Source: "/proc", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "rbind"}}
+	}
 	if iso.WritableCgroups {
 		cgroups = "rw"
 	}
 	mounts := []specs.Mount{
-		{Destination: "/proc", Type: "proc", Source: "proc", Options: append([]string{"nosuid", "noexec", "nodev"}, iso.ProcOptions...)},
+		proc,
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		sys,
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts",
@@ -54,6 +59,9 @@ func ipcMounts(in *Input, mounts []specs.Mount) []specs.Mount {
 	bind := []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"}
 	for i, m := range mounts {
 		switch {
+		case m.Destination == "/dev/mqueue" && ipc == pod.NamespaceHost && in.Host.Rootless:
+			// The kernel mounts it for the owner of the IPC namespace alone.
+			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
 		case m.Destination != "/dev/shm":
 		case ipc == pod.NamespaceHost:
 			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
@@ -63,7 +71,10 @@ func ipcMounts(in *Input, mounts []specs.Mount) []specs.Mount {
 			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: in.Shm, Options: bind}
 		}
 	}
-	return slices.DeleteFunc(mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" && ipc == pod.NamespaceNone })
+	return slices.DeleteFunc(mounts, func(m specs.Mount) bool {
+		return m.Destination == "/dev/shm" && ipc == pod.NamespaceNone ||
+			m.Destination == "/dev/mqueue" && m.Type == "bind" && !in.Host.MQueue
+	})
 }
 
 // mounts puts parents before children. What the user mounts takes the place of ours on the same target, and of ours

@@ -27,11 +27,18 @@ func (b *builder) controller(name, limit string) bool {
 	if slices.Contains(b.in.Host.Controllers, name) {
 		return true
 	}
-	b.warn("%s is not applied: the cgroup controller %q is not available", limit, name)
+	hint := ""
+	if b.in.Host.Rootless {
+		hint = " to this user: with cgroup v2 systemd delegates it (Delegate= of user@.service)"
+	}
+	b.warn("%s is not applied: the cgroup controller %q is not available%s", limit, name, hint)
 	return false
 }
 
 func (b *builder) resources() error {
+	if b.in.CgroupPath == "" && b.c.Isolation.CgroupParent != "" {
+		b.warn("cgroup_parent is not applied: this user may make no cgroups")
+	}
 	if err := b.memory(); err != nil {
 		return err
 	}

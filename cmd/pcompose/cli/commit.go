@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,11 @@ func runCommit(ctx context.Context, env *Env, opt *commitOptions) error {
 		commit.Name = opt.args[1]
 	}
 	env.ui.Say(" %s Commit %s Committing", c.Name, c.Name)
-	id, err := engine.FilesOf(project).Commit(ctx, c, opt.pause, commit)
+	why := e.Freezes()
+	if opt.pause && why != nil {
+		env.ui.Warn(fmt.Sprintf("container %s goes on while it is committed: %v", c.Name, why))
+	}
+	id, err := engine.FilesOf(project).Commit(ctx, c, opt.pause && why == nil, commit)
 	if err != nil {
 		return err
 	}
