@@ -58,7 +58,7 @@ var errNoFreezer = errors.New("it has no cgroup of its own, which is what is fro
 	"(cgroup v2 with systemd does that, for logins: systemd.resource-control(5), Delegate=)")
 
 // Freezes is nil where containers can be paused, and says why they cannot.
-func (e *Engine) Freezes() error {
+func Freezes(e *Engine) error {
 	if e.delegation().none {
 		return errNoFreezer
 	}

@@ -55,7 +55,7 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 			return control.Request{Signal: &control.Signal{ID: id, Name: a.Signal}}
 		})
 	case planner.PauseContainer:
-		if err := p.engine.Freezes(); err != nil {
+		if err := Freezes(p.engine); err != nil {
 			return fmt.Errorf("cannot pause container %q: %w", a.Name, err)
 		}
 		return askOf(ctx, p, a.Name, func(id string) control.Request { return control.Request{Pause: &control.Pause{ID: id}} })

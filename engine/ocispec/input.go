@@ -142,4 +142,6 @@ type builder struct {
 	c        *pod.Container
 	spec     *specs.Spec
 	warnings []string
+	// undelegated are limits that a user may not set.
+	undelegated []undelegated
 }

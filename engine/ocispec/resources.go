@@ -27,15 +27,34 @@ func (b *builder) controller(name, limit string) bool {
 	if slices.Contains(b.in.Host.Controllers, name) {
 		return true
 	}
-	hint := ""
 	if b.in.Host.Rootless {
-		hint = " to this user: with cgroup v2 systemd delegates it (Delegate= of user@.service)"
+		b.undelegated = append(b.undelegated, undelegated{name, limit})
+	} else {
+		b.warn("%s is not applied: the cgroup controller %q is not available", limit, name)
 	}
-	b.warn("%s is not applied: the cgroup controller %q is not available%s", limit, name, hint)
 	return false
 }
 
+// undelegated is a limit that a user asked for and the controller that it takes.
+type undelegated struct{ controller, limit string }
+
+// warnUndelegated tells once of all limits whose controllers this user has not got.
+func warnUndelegated(b *builder) {
+	var limits, controllers []string
+	for _, u := range b.undelegated {
+		limits = append(limits, u.limit)
+		if !slices.Contains(controllers, u.controller) {
+			controllers = append(controllers, u.controller)
+		}
+	}
+	if len(limits) > 0 {
+		b.warn("%s: not applied, since cgroup controllers are not delegated to this user: %s (with cgroup v2, systemd does: Delegate= of user@.service)",
+			strings.Join(limits, ", "), strings.Join(controllers, ", "))
+	}
+}
+
 func (b *builder) resources() error {
+	defer warnUndelegated(b)
 	if b.in.CgroupPath == "" && b.c.Isolation.CgroupParent != "" {
 		b.warn("cgroup_parent is not applied: this user may make no cgroups")
 	}

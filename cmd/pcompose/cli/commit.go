@@ -65,7 +65,7 @@ func runCommit(ctx context.Context, env *Env, opt *commitOptions) error {
 		commit.Name = opt.args[1]
 	}
 	env.ui.Say(" %s Commit %s Committing", c.Name, c.Name)
-	why := e.Freezes()
+	why := engine.Freezes(e)
 	if opt.pause && why != nil {
 		env.ui.Warn(fmt.Sprintf("container %s goes on while it is committed: %v", c.Name, why))
 	}

@@ -52,10 +52,10 @@ func newRoot(env *Env) *cobra.Command {
 		RunE:             unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			env.command = cmd.CommandPath()
-			if err := env.settle(cmd.Root().Flags().Changed); err != nil || readsOnly(cmd) {
+			if err := env.settle(cmd.Root().Flags().Changed); err != nil {
 				return err
 			}
-			return enter(env)
+			return enter(env, cmd)
 		},
 	}
 	root.SetFlagErrorFunc(flagExplainer(env))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,22 @@ func readsOnly(cmd *cobra.Command) bool {
 }
 
 // enter has the program of a user who is not root go on in the namespaces of the user's pods.
-func enter(env *Env) error {
-	dir, err := userns.Dir()
-	if err != nil {
-		return err
+func enter(env *Env, cmd *cobra.Command) error {
+	if readsOnly(cmd) {
+		return nil
 	}
-	return userns.Enter(dir, func(text string) { env.ui.Warn(text) })
+	// Completion tells what it can: the shell shows no errors.
+	completes := strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd)
+	dir, err := userns.Dir()
+	if err == nil {
+		err = userns.Enter(dir, func(text string) {
+			if !completes {
+				env.ui.Warn(text)
+			}
+		})
+	}
+	if completes {
+		return nil
+	}
+	return err
 }
