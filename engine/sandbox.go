@@ -13,6 +13,7 @@ import (
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
+	"github.com/pcompose/pcompose/pod/hub"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
 	"github.com/pcompose/pcompose/pod/sandbox"
@@ -85,7 +86,7 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	err = control.WritePod(dir, control.Pod{
 		Name: p.name, ID: p.engine.podID(p.name), Topology: a.Topology, Runtime: program, RuntimeKind: string(kind),
 		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
-		Events: eventsFile(p.engine, p.name), Outlet: out,
+		Events: eventsFile(p.engine, p.name), Outlet: out, Hubs: hubsDir(p.engine),
 	})
 	if err != nil {
 		return err
@@ -106,6 +107,9 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	})
 	return err
 }
+
+// hubsDir is where pods meet on shared networks.
+func hubsDir(e *Engine) string { return filepath.Join(e.cfg.RunRoot, ".networks") }
 
 // removeSandbox ends the pod and removes everything that was made for it but volumes and images. Containers have
 // been removed before.
@@ -140,7 +144,7 @@ func endPod(ctx context.Context, p *Project) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		pd.Outlet.Kind = pod.OutletPasta // for all that can be read: look for its process
 	}
-	err = errors.Join(sandbox.EndOutlet(p.runDir(), pd.Outlet), sandbox.Remove(id), endCgroup(ctx, p.engine.cgroup(p.name)))
+	err = errors.Join(sandbox.EndOutlet(p.runDir(), pd.Outlet), sandbox.Remove(id), hub.LeaveAll(hubsDir(p.engine), id), endCgroup(ctx, p.engine.cgroup(p.name)))
 	if err != nil {
 		return fmt.Errorf("cannot remove what is left of the pod: %w", err)
 	}

@@ -27,6 +27,7 @@ const (
 	AbsentContainer AbsentKind = "container"
 	AbsentSecret    AbsentKind = "secret"
 	AbsentProgram   AbsentKind = "program"
+	AbsentNetwork   AbsentKind = "network"
 )
 
 // Error says who needs what, and how to come by it.
@@ -37,6 +38,8 @@ func (a *Absent) Error() string {
 		why = fmt.Sprintf("volume %q is external and does not exist: create it with `pcompose volume create %s`", a.Name, a.Name)
 	case AbsentSecret:
 		why = fmt.Sprintf("secret %q is external and podman has none of that name: create it with `podman secret create %s FILE`", a.Name, a.Name)
+	case AbsentNetwork:
+		return fmt.Sprintf("network %q declared as external, but could not be found: create it with `pcompose network create %s`, or bring up the project that has it first", a.Name, a.Name)
 	case AbsentProgram:
 		return fmt.Sprintf("cannot provide service %q: there is no program for a provider of type %q: %s", a.Service, a.Name, a.Search.Where)
 	case AbsentContainer:
@@ -88,6 +91,12 @@ func (ch *choice) absentOf(c pod.Container, add func(c pod.Container, kind Absen
 	for _, v := range ch.desired.Volumes {
 		if v.External && mountsVolume(c.Mounts, v.Name) && !slices.Contains(ch.observed.Volumes, v.Name) {
 			add(c, AbsentVolume, v.Name)
+		}
+	}
+	for _, n := range ch.desired.Networks {
+		on := func(a pod.Attachment) bool { return a.Network == n.Key }
+		if n.External && slices.ContainsFunc(c.Networks, on) && !(division{ch}).found(n) {
+			add(c, AbsentNetwork, n.Name)
 		}
 	}
 	for _, f := range c.Files {

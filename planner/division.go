@@ -21,6 +21,7 @@ type (
 // divide gives every container its cell: those that the pod has keep theirs, and what the plan leaves alone counts.
 func (ch division) divide() error {
 	all := ch.desired
+	all.Elsewhere = ch.observed.Elsewhere
 	all.Containers = slices.Clone(all.Containers)
 	all.Networks = slices.Clone(ch.networks)
 	before := &pod.Spec{}

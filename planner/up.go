@@ -59,9 +59,19 @@ func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 	return newUp(newChoice(desired, observed, opt)).make()
 }
 
+// divide divides the pod, once all is there that it needs.
+func divide(u *up) error {
+	d := division{u.choice}
+	err := errors.Join(u.absent(), u.cannotStart(), d.join())
+	if u.plan.Notes = u.notes; err != nil {
+		return err
+	}
+	return d.divide()
+}
+
 // make adds the steps. What could not work is found before the first.
 func (u *up) make() (*Plan, error) {
-	if err := errors.Join(u.unknownServices(), u.portsTaken(), division{u.choice}.divide(), u.cannotStart(), u.absent()); err != nil {
+	if err := errors.Join(u.unknownServices(), u.portsTaken(), divide(u)); err != nil {
 		return nil, err
 	}
 	u.chooseFates()

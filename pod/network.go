@@ -8,6 +8,8 @@ type Network struct {
 	Name string
 	// External networks are neither made nor removed by the project.
 	External bool `json:",omitempty"`
+	// Shared networks are one with those of the same Name of other pods: by its hub.
+	Shared bool `json:",omitempty"`
 	// Internal networks have no way out of the pod.
 	Internal bool `json:",omitempty"`
 	// Pools are where its addresses come from; none lets the planner choose.
@@ -18,6 +20,9 @@ type Network struct {
 	// MTU of its links in bytes; 0 is the kernel's.
 	MTU    int               `json:",omitempty"`
 	Labels map[string]string `json:",omitempty"`
+	// Taken are the addresses that other pods have on it, with who. They change without the pod's doing, and are no part
+	// of what it is.
+	Taken map[string]string `json:"-"`
 }
 
 // Pool is a subnet of a network. All are in the form of net/netip; "" leaves the choice to the planner.

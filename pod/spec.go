@@ -34,6 +34,8 @@ type Spec struct {
 	Providers []Provider `json:",omitempty"`
 	// Builds are the images that are built, sorted by their first name.
 	Builds []Build `json:",omitempty"`
+	// Elsewhere is that of the Status it is planned with, and no part of what the pod is.
+	Elsewhere []string `json:"-"`
 	// Denied are ports that the file does not declare, and that containers could not bind: what was seen while the pod ran,
 	// remembered so that it does not happen again. They are sorted.
 	Denied []Denial `json:",omitempty"`

@@ -41,6 +41,11 @@ type Status struct {
 	// Denied are the ports that containers which do not run well could not bind, as their logs say and others of their cell
 	// listen; sorted.
 	Denied []Denial `json:",omitempty"`
+	// Networks are what the machine has, beside this pod, of the networks the spec asked for, by Name.
+	Networks map[string]Found `json:",omitempty"`
+	// Elsewhere are the subnets of other networks of the machine: another network that may be shared some day has better
+	// none of them. They are sorted.
+	Elsewhere []string `json:",omitempty"`
 	// Taken are host ports somebody else listens on, of those the spec asked for.
 	Taken []TakenPort `json:",omitempty"`
 }
@@ -63,6 +68,17 @@ type Image struct {
 	Age time.Duration `json:",omitempty"`
 	// Listens are its EXPOSE.
 	Listens []Listen `json:",omitempty"`
+}
+
+// Found is a network as others have it: one that was made by a command, or that is of other projects.
+type Found struct {
+	// Network says what it is, its Taken who has which address there.
+	Network Network
+	// Made says that a command made it; Owner is the project whose file does, "" for none.
+	Made  bool
+	Owner string
+	// Users are the other projects on it, sorted; the owner is one of them once its network is shared.
+	Users []string
 }
 
 // UnknownAge is the age of an image of which nobody knows when it was pulled: older than any other.

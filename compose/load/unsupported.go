@@ -274,9 +274,6 @@ func (u *surveyor) attachments(s types.ServiceConfig) {
 func (u *surveyor) networks() {
 	for _, key := range slices.Sorted(maps.Keys(u.project.Model.Networks)) {
 		n, base := u.project.Model.Networks[key], "networks."+key+"."
-		if bool(n.External) && u.project.Places.Has("networks."+key) {
-			u.limit(value{base, "external", nil}, "external")
-		}
 		if !slices.Contains([]string{"", "bridge", "default"}, n.Driver) {
 			u.limit(value{base, "driver", nil}, "driver", n.Driver)
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// subnets is where the subnets of networks come from whose file names none, a /24 each. Only the pod sees them.
+// subnets is where the subnets of networks come from whose file names none, a /24 each. Only pods see them: two that share
+// no network may have the same, but have not as long as there are others.
 func subnets() netip.Prefix { return netip.MustParsePrefix("10.210.0.0/16") }
 
 // subnets6 likewise, a /64 each: a unique local prefix (RFC 4193).
@@ -28,10 +29,10 @@ func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
 	}
 	had := slices.ContainsFunc(before.Cells, func(c pod.Cell) bool { return c.Name == pod.DefaultCell && len(c.Links) > 0 })
 	had = had && links(spec.Cells[0], spec) != nil
-	if linked == 1 && !had && !slices.ContainsFunc(spec.Networks, func(n pod.Network) bool { return len(n.Pools) > 0 || n.External }) {
+	if linked == 1 && !had && !slices.ContainsFunc(spec.Networks, func(n pod.Network) bool { return len(n.Pools) > 0 || n.External || n.Shared }) {
 		return spec, nil
 	}
-	if err := settlePools(spec.Networks, before.Networks); err != nil {
+	if err := settlePools(spec.Networks, before.Networks, spec.Elsewhere); err != nil {
 		return spec, err
 	}
 	spec.Cells = slices.Clone(spec.Cells)
@@ -48,9 +49,23 @@ func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
 	return spec, nil
 }
 
-// settlePools completes the pools of networks, with those they had before where they still fit.
-func settlePools(networks, before []pod.Network) error {
-	var used []netip.Prefix
+// Complete gives a network that is alone what its file or command does not say of its pools, clear of the subnets elsewhere.
+func Complete(n pod.Network, elsewhere []string) (pod.Network, error) {
+	n.Shared = true
+	all := []pod.Network{n}
+	err := settlePools(all, nil, elsewhere)
+	return all[0], err
+}
+
+// settlePools completes the pools of networks, with those they had before where they still fit, and else clear of those
+// elsewhere; where none is left, only a shared network needs one.
+func settlePools(networks, before []pod.Network, elsewhere []string) error {
+	var used, others []netip.Prefix
+	for _, s := range elsewhere {
+		if prefix, err := netip.ParsePrefix(s); err == nil {
+			others = append(others, prefix)
+		}
+	}
 	for _, n := range networks {
 		for _, p := range n.Pools {
 			if prefix, err := netip.ParsePrefix(p.Subnet); err == nil {
@@ -70,7 +85,13 @@ func settlePools(networks, before []pod.Network) error {
 			if old >= 0 {
 				kept = before[old].Pools
 			}
-			prefix, ok := choosePrefix(family, kept, used)
+			prefix, ok := keptPrefix(family, kept, used)
+			if !ok {
+				prefix, ok = choosePrefix(family, append(others, used...))
+			}
+			if !ok && !n.Shared {
+				prefix, ok = choosePrefix(family, used)
+			}
 			if !ok {
 				return fmt.Errorf("cannot give network %q a subnet: all of %s are used: name one in its ipam", n.Key, family)
 			}
@@ -107,14 +128,19 @@ func subnet(p pod.Pool) netip.Prefix {
 	return prefix
 }
 
-// choosePrefix is the prefix of a family that the network had, else the first that overlaps nothing used.
-func choosePrefix(family netip.Prefix, kept []pod.Pool, used []netip.Prefix) (netip.Prefix, bool) {
-	free := func(p netip.Prefix) bool { return !slices.ContainsFunc(used, p.Overlaps) }
+// keptPrefix is the prefix of a family that the network had, where it overlaps nothing used.
+func keptPrefix(family netip.Prefix, kept []pod.Pool, used []netip.Prefix) (netip.Prefix, bool) {
 	for _, p := range kept {
-		if old := subnet(p); sameFamily(old, family) && family.Overlaps(old) && free(old) {
+		if old := subnet(p); sameFamily(old, family) && family.Overlaps(old) && !slices.ContainsFunc(used, old.Overlaps) {
 			return old, true
 		}
 	}
+	return netip.Prefix{}, false
+}
+
+// choosePrefix is the first prefix of a family that overlaps nothing used.
+func choosePrefix(family netip.Prefix, used []netip.Prefix) (netip.Prefix, bool) {
+	free := func(p netip.Prefix) bool { return !slices.ContainsFunc(used, p.Overlaps) }
 	bits, octet := 24, 2
 	if family.Addr().Is6() {
 		bits, octet = 64, 7

@@ -82,6 +82,9 @@ func (a *allocation) give(cells, before []pod.Cell) error {
 func (a *allocation) settle(have *string, p pod.Pool, kept string, keep bool) error {
 	prefix := subnet(p)
 	if named, err := netip.ParseAddr(*have); err == nil {
+		if who := a.network.Taken[named.String()]; who != "" {
+			return fmt.Errorf("cannot give address %s on network %q: %s has it", named, a.network.Key, who)
+		}
 		if prefix.Contains(named) {
 			*have = netip.PrefixFrom(named, prefix.Bits()).String()
 		}
@@ -114,7 +117,7 @@ func (a *allocation) settle(have *string, p pod.Pool, kept string, keep bool) er
 // free says whether an address of a pool may be given: a host's address of its range, given to nobody.
 func (a *allocation) free(addr netip.Addr, p pod.Pool) bool {
 	prefix := subnet(p).Masked()
-	if !prefix.Contains(addr) || a.taken[addr] || addr == prefix.Addr() {
+	if !prefix.Contains(addr) || a.taken[addr] || a.network.Taken[addr.String()] != "" || addr == prefix.Addr() {
 		return false
 	}
 	if p.Range != "" && !subnet(pod.Pool{Subnet: p.Range}).Contains(addr) {

@@ -23,6 +23,8 @@ type Pod struct {
 	Runtime, RuntimeKind string
 	// LockFile is locked while an address is chosen, for all pods of the machine.
 	LockFile string
+	// Hubs is the directory where pods meet on shared networks.
+	Hubs string
 	// Outlet is how the pod reaches the world outside.
 	Outlet pod.Outlet `json:",omitzero"`
 	// Cgroup is the parent of the containers' cgroups, "" where this user can make none.

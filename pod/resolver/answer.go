@@ -24,7 +24,7 @@ func (s *Server) answer(view *View, question []byte, tcp bool) (reply []byte, do
 	}
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
 	a := reader{view: view, name: name, question: q, turn: int(s.turn.Add(1))}
-	if q.Class != dnsmessage.ClassINET || !a.find() {
+	if q.Class != dnsmessage.ClassINET || !a.find() && !a.findElsewhere() {
 		if view.Upstream != nil {
 			return nil, false
 		}
@@ -74,6 +74,16 @@ func (r *reader) find() bool {
 		}
 	}
 	return known
+}
+
+// findElsewhere finds in other pods what this one does not know.
+func (r *reader) findElsewhere() bool {
+	if r.view.Elsewhere == nil {
+		return false
+	}
+	other := r.view.Elsewhere()
+	r.view = &other
+	return r.find()
 }
 
 func (r *reader) services(services []Service) {

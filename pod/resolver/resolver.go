@@ -30,6 +30,9 @@ type View struct {
 	Pointers map[netip.Addr]string
 	// Services are the answers to SRV, by "_http._tcp.web".
 	Services map[string][]Service
+	// Elsewhere is what the cell can see of other pods, made for each question that the others do not answer; nil for
+	// nothing. What the pod itself has goes before it.
+	Elsewhere func() View
 	// Upstream gives the servers that are asked for other names, one after the other; nil, as in a cell without a way
 	// out, asks none.
 	Upstream func() []netip.AddrPort

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 
@@ -31,12 +32,19 @@ func (s *Sandbox) Arrange(ctx context.Context, cells []pod.Cell, networks []pod.
 	return nil
 }
 
+// Meet tells the hubs of shared networks, as Config has them, for the next Arrange.
+func Meet(s *Sandbox, hubs map[string]*os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config.Hubs = hubs
+}
+
 func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 	c, err := c.complete()
 	if err != nil {
 		return err
 	}
-	want, err := newLayout(c.Cells, c.Networks)
+	want, err := newLayout(c)
 	if err != nil {
 		return err
 	}

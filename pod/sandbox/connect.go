@@ -49,6 +49,11 @@ func (s *inside) connectCells(want layout) error {
 			return fmt.Errorf("cannot make network %q: %w", b.network, err)
 		}
 	}
+	for _, t := range want.trunks {
+		if err := c.trunk(t); err != nil {
+			return fmt.Errorf("cannot join network %q with that of other pods: %w", t.network, err)
+		}
+	}
 	for _, w := range want.wires {
 		if err := c.wire(w); err != nil {
 			return fmt.Errorf("cannot make %s of cell %q: %w", w.name, w.cell, err)
@@ -80,6 +85,9 @@ func (c *connection) removeStale() error {
 			return err
 		}
 		wanted[w.port] = same
+	}
+	for _, t := range c.want.trunks {
+		wanted[t.port] = true // trunk looks itself
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.links)) {
 		if wanted[name] || !strings.HasPrefix(name, bridgePrefix) && !strings.HasPrefix(name, portPrefix) {
@@ -125,6 +133,11 @@ func (c *connection) bridge(b bridge) error {
 		c.links[b.name] = link
 	} else if err := setMTU(c.router, link, c.mtuOf(b.mtu)); err != nil {
 		return err
+	} else if !bytes.Equal(link.Attrs().HardwareAddr, b.mac) {
+		if err := c.router.LinkSetHardwareAddr(link, b.mac); err != nil {
+			return fmt.Errorf("cannot set hardware address %s: %w", b.mac, err)
+		}
+		link.Attrs().HardwareAddr = b.mac
 	}
 	// The gateway has no prefix and the other addresses no routes: no address is secondary to another, and each route
 	// says which one a packet of ours comes from.
@@ -182,7 +195,7 @@ func (c *connection) wire(w wire) error {
 			return err
 		}
 	}
-	if err := c.configure(w, bridge.HardwareAddr); err != nil {
+	if err := c.configure(w); err != nil {
 		return err
 	}
 	for _, a := range w.addrs {
@@ -206,7 +219,7 @@ func (c *connection) clear(w wire) error {
 }
 
 // configure sets up the cell's end of a wire.
-func (c *connection) configure(w wire, gateway net.HardwareAddr) error {
+func (c *connection) configure(w wire) error {
 	h, err := c.cell(w.cell).route()
 	if err != nil {
 		return fmt.Errorf("cannot open a netlink socket: %w", err)
@@ -226,7 +239,7 @@ func (c *connection) configure(w wire, gateway net.HardwareAddr) error {
 		return err
 	}
 	for _, g := range w.gateways {
-		if err := addNeighbour(h, link.Attrs().Index, g, gateway); err != nil {
+		if err := addNeighbour(h, link.Attrs().Index, g, w.gateway); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,8 @@ type layout struct {
 	// bridges are sorted by network; wires by cell and network.
 	bridges []bridge
 	wires   []wire
+	// trunks lead to the hubs of shared networks, sorted by network.
+	trunks []trunk
 	// shut says that the first cell's own containers have no way out, and nothing comes in to them: all their
 	// networks are internal.
 	shut bool
@@ -22,8 +24,11 @@ type layout struct {
 
 // bridge is a Compose network in the first cell, which is the router.
 type bridge struct {
-	network  string
-	name     string
+	network string
+	name    string
+	// known is what addresses are hashed with: the same in all pods on the network.
+	known    string
+	shared   bool
 	mac      net.HardwareAddr
 	mtu      int // 0 is that of the way out
 	internal bool
@@ -41,9 +46,11 @@ type wire struct {
 	// port is its end in the router, name that in the cell.
 	port, name string
 	mac        net.HardwareAddr
-	mtu        int
-	addrs      []netip.Prefix
-	gateways   []netip.Addr
+	// gateway is the hardware address of gateways.
+	gateway  net.HardwareAddr
+	mtu      int
+	addrs    []netip.Prefix
+	gateways []netip.Addr
 	// routed wires have the cell's default routes.
 	routed bool
 }
@@ -52,8 +59,9 @@ type wire struct {
 func (l layout) filtered() bool { return len(l.bridges) > 0 || l.shut }
 
 // newLayout reads a plan. The first of the cells is the router.
-func newLayout(cells []pod.Cell, networks []pod.Network) (layout, error) {
+func newLayout(config Config) (layout, error) {
 	var l layout
+	cells, networks := config.Cells, config.Networks
 	linked := map[string]bool{}
 	for _, c := range cells {
 		for _, link := range c.Links {
@@ -65,6 +73,11 @@ func newLayout(cells []pod.Cell, networks []pod.Network) (layout, error) {
 			b, err := newBridge(n)
 			if err != nil {
 				return l, fmt.Errorf("cannot read network %q: %w", n.Key, err)
+			}
+			if n.Shared {
+				// Every pod on the network has the gateway, at a hardware address of its own.
+				b.mac = hardwareAddress(n.Name, config.ID)
+				l.trunks = append(l.trunks, newTrunk(config.ID, n))
 			}
 			l.bridges = append(l.bridges, b)
 		}
@@ -82,6 +95,11 @@ func newLayout(cells []pod.Cell, networks []pod.Network) (layout, error) {
 			}
 		}
 	}
+	for i := range l.wires {
+		w := &l.wires[i]
+		w.gateway = l.bridges[slices.IndexFunc(l.bridges, func(b bridge) bool { return b.name == w.bridge })].mac
+	}
+	slices.SortFunc(l.trunks, func(a, b trunk) int { return strings.Compare(a.network, b.network) })
 	slices.SortFunc(l.wires, func(a, b wire) int { return strings.Compare(a.cell+"/"+a.bridge, b.cell+"/"+b.bridge) })
 	l.shut = shut(l.bridges, networks)
 	return l, nil
@@ -105,7 +123,10 @@ func shut(bridges []bridge, networks []pod.Network) bool {
 }
 
 func newBridge(n pod.Network) (bridge, error) {
-	b := bridge{network: n.Key, name: bridgeName(n.Key), internal: n.Internal, mtu: n.MTU, mac: hardwareAddress(n.Key, "bridge")}
+	b := bridge{network: n.Key, name: bridgeName(n.Key), known: n.Key, internal: n.Internal, mtu: n.MTU, mac: hardwareAddress(n.Key, "bridge")}
+	if n.Shared {
+		b.known, b.shared = n.Name, true
+	}
 	for _, p := range n.Pools {
 		subnet, err := netip.ParsePrefix(p.Subnet)
 		if err != nil {
@@ -141,7 +162,7 @@ func (l *layout) link(first bool, cell string, k pod.Link, b *bridge) error {
 	mac := net.HardwareAddr(nil)
 	if len(addrs) > 0 {
 		// It follows from the address: who gets the address of a cell that went away is at once where others have it.
-		mac = hardwareAddress(addrs[0].Addr().String(), b.network)
+		mac = hardwareAddress(addrs[0].Addr().String(), b.known)
 	}
 	for _, s := range k.LinkLocal {
 		p, err := linkLocal(s)
@@ -152,6 +173,9 @@ func (l *layout) link(first bool, cell string, k pod.Link, b *bridge) error {
 	}
 	if first {
 		b.member, b.own = true, addrs
+		if b.shared && len(addrs) > 0 {
+			b.mac = mac
+		}
 		return nil
 	}
 	if k.MAC != "" {

@@ -38,6 +38,8 @@ type Config struct {
 	// Networks are the project's, their pools completed; Members says who is in which cell.
 	Networks []pod.Network
 	Members  []pod.Member
+	// Hubs are those of shared networks, by Name (see NewHub). They stay the caller's, open as long as the network is there.
+	Hubs map[string]*os.File
 	// Out are containers that are not ready (see Ready).
 	Out []string
 	// Pools are IPv4 prefixes that pod addresses come from, the first that no host route overlaps; nil is DefaultPools.
@@ -103,7 +105,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
-	if want, err := newLayout(c.Cells, c.Networks); err != nil || want.filtered() {
+	if want, err := newLayout(c); err != nil || want.filtered() {
 		if err == nil {
 			err = s.arrange(ctx, c)
 		}
@@ -272,7 +274,7 @@ func (s *Sandbox) Close() error {
 	if s.closed {
 		return nil
 	}
-	err := errors.Join(s.closeListeners(), s.outlet.detach())
+	err := errors.Join(s.closeListeners(), s.outlet.detach(), s.leaveHubs())
 	if err != nil {
 		return fmt.Errorf("cannot remove sandbox of pod %q: %w", s.config.Name, err)
 	}

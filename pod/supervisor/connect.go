@@ -3,11 +3,9 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/control"
@@ -24,10 +22,14 @@ func (n *network) connect(ctx context.Context, t pod.Topology) error {
 	if err := control.WritePod(n.dir, n.pod); err != nil {
 		return err
 	}
+	if err := n.meet(nil); err != nil {
+		return err
+	}
+	sandbox.Meet(n.sandbox, maps.Clone(n.hubs))
 	if err := n.sandbox.Arrange(ctx, t.Cells, t.Networks, t.Members); err != nil {
 		return err
 	}
-	return errors.Join(n.keep(), n.link(), n.openNames())
+	return errors.Join(n.part(nil), n.keep(), n.link(), n.openNames())
 }
 
 // openNames makes a resolver in each cell that has one, and ends those of cells that are no more.
@@ -68,67 +70,6 @@ func (n *network) closeNames() error {
 	return errors.Join(errs...)
 }
 
-// tellNames makes the resolvers answer for exactly these containers, those that run, and of those with a common name for
-// the ready ones where there are any.
-func (n *network) tellNames(running []pod.Container, ready map[string]bool) {
-	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
-	topology := n.pod.Topology
-	for cell, server := range n.names {
-		server.Show(func() resolver.View { return view(cell, topology, running, ready) })
-	}
-}
-
-// view is what a cell knows of the containers that run.
-func view(cell string, t pod.Topology, running []pod.Container, ready map[string]bool) resolver.View {
-	v := resolver.View{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}, Services: map[string][]resolver.Service{}}
-	if hasWayOut(cell, t) {
-		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
-	}
-	all := sandbox.See(cell, t, running)
-	answers := readyNames(all, ready)
-	for _, seen := range all {
-		c := seen.Container
-		for _, name := range namesOf(seen) {
-			if answers[name] && !ready[c.Name] {
-				continue
-			}
-			for _, a := range seen.Addrs {
-				if !slices.Contains(v.Names[name], a) {
-					v.Names[name] = append(v.Names[name], a)
-				}
-			}
-		}
-		for _, a := range seen.Addrs {
-			if !a.IsLoopback() {
-				v.Pointers[a] = c.Name
-			}
-		}
-		if !c.OneOff && (ready[c.Name] || !answers[strings.ToLower(c.Service)]) {
-			tellServices(v, c)
-		}
-	}
-	return v
-}
-
-// tellServices adds the SRV records of what a container listens on.
-func tellServices(v resolver.View, c pod.Container) {
-	for _, l := range c.Listens {
-		key := fmt.Sprintf("_%d._%s.%s", l.Port, l.Protocol, strings.ToLower(c.Service))
-		v.Services[key] = append(v.Services[key], resolver.Service{Target: strings.ToLower(c.Name), Port: l.Port})
-	}
-}
-
-// readyNames are the names of which a container is ready.
-func readyNames(all []sandbox.Seen, ready map[string]bool) map[string]bool {
-	names := map[string]bool{}
-	for _, seen := range all {
-		for _, name := range namesOf(seen) {
-			names[name] = names[name] || ready[seen.Container.Name]
-		}
-	}
-	return names
-}
-
 // hasWayOut says whether a cell's containers reach beyond the pod, and so may ask there: not where all their networks
 // are internal.
 func hasWayOut(cell string, t pod.Topology) bool {
@@ -141,16 +82,6 @@ func hasWayOut(cell string, t pod.Topology) bool {
 		})
 	}
 	return true
-}
-
-// namesOf are the names that others find a container by, lower case as DNS compares them.
-func namesOf(seen sandbox.Seen) []string {
-	names := append(seen.Names(), seen.Container.Hostname)
-	for i := range names {
-		names[i] = strings.ToLower(names[i])
-	}
-	slices.Sort(names)
-	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
 }
 
 // connect makes the pod's network what t says, for who asks it.
@@ -178,7 +109,9 @@ func tellNetwork(s *Supervisor) {
 			ready[c.bundle.Container.Name] = c.shown.ready
 		}
 	}
-	n.tellNames(running, ready)
+	if err := n.tellNames(running, ready); err != nil {
+		s.warn("%v", err)
+	}
 	for _, m := range n.pod.Topology.Members {
 		if err := n.sandbox.Ready(m.Container, ready[m.Container]); err != nil {
 			s.warn("%v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,12 +31,17 @@ type network struct {
 	broken  error
 	// names has the resolver of each cell that has one.
 	names map[string]*resolver.Server
+	// hubs are those of the shared networks that the pod has joined, by their names on the machine.
+	hubs map[string]*os.File
 }
 
 // open makes the pod's network, or takes over what the keeper holds of it.
 func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
+	if n.broken = n.meet(kept); n.broken != nil {
+		return
+	}
 	config := sandbox.Config{ID: n.pod.ID, Name: n.pod.Name, LockFile: n.pod.LockFile, Cells: n.pod.Topology.Cells,
-		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members, Outlet: n.pod.Outlet, Dir: n.dir, Warn: n.warn}
+		Networks: n.pod.Topology.Networks, Members: n.pod.Topology.Members, Outlet: n.pod.Outlet, Dir: n.dir, Warn: n.warn, Hubs: n.hubs}
 	files := map[string]*os.File{}
 	for key, f := range kept {
 		if ofSandbox(key) {
@@ -48,7 +54,7 @@ func (n *network) open(ctx context.Context, kept map[string][]*os.File) {
 		n.sandbox, n.broken = sandbox.Create(ctx, config)
 	}
 	if n.broken == nil {
-		n.broken = errors.Join(n.keep(), n.link(), n.openNames())
+		n.broken = errors.Join(n.keep(), n.part(kept), n.link(), n.openNames())
 	}
 }
 
@@ -153,5 +159,9 @@ func (n *network) close() error {
 		}
 	}
 	n.sandbox, n.broken = nil, errShutdown
-	return nil
+	var errs []error
+	for name := range maps.Clone(n.hubs) {
+		errs = append(errs, n.leave(name))
+	}
+	return errors.Join(errs...)
 }

@@ -66,7 +66,7 @@ func shellNames(env *Env, source names) cobra.CompletionFunc {
 // argumentNames are the sources of names by command.
 func argumentNames() map[string]names {
 	sources := map[string]names{
-		"scale": scaled, "pod inspect": projects, "volume rm": volumes, "volume inspect": volumes, "image rm": images,
+		"scale": scaled, "pod inspect": projects, "volume rm": volumes, "volume inspect": volumes, "network rm": networks, "network inspect": networks, "image rm": images,
 		"image inspect": images, "image save": images, "image tag": first(images), "image push": images, "image copy": images,
 	}
 	for _, cmd := range []string{
@@ -185,6 +185,20 @@ func volumes(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string
 		}
 		for _, v := range list {
 			found = append(found, v.Name)
+		}
+	})
+	return found
+}
+
+func networks(_ context.Context, env *Env, _ *cobra.Command, _ []string) []string {
+	var found []string
+	glance(env, func(e *engine.Engine) {
+		list, err := engine.Networks(e)
+		if err != nil {
+			return
+		}
+		for _, n := range list {
+			found = append(found, n.Name)
 		}
 	})
 	return found

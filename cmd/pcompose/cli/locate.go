@@ -73,6 +73,12 @@ func placeOf(project *compose.Project, a *planner.Absent) string {
 				return "configs." + r.Source
 			}
 		}
+	case planner.AbsentNetwork:
+		for key, n := range model.Networks {
+			if n.Name == a.Name {
+				return "networks." + key
+			}
+		}
 	case planner.AbsentVolume:
 		for key, v := range model.Volumes {
 			if v.Name == a.Name {

@@ -68,7 +68,7 @@ func newRoot(env *Env) *cobra.Command {
 		newRestart(env, runRestart), newKill(env, runKill), newPause(env, runPause), newUnpause(env, runUnpause), newRm(env, runRm), newScale(env, runScale), newPlan(env, runPlan), newCheck(env, runCheck),
 		newPs(env, runPs), newLogs(env, runLogs), newExec(env, runExec), newRun(env, runOneOff), newAttach(env, runAttach), newTop(env, runTop), newWait(env, runWait),
 		newPort(env, runPort), newListeners(env, runListeners), newLs(env, runLs), newConfig(env, runConfig), newPull(env, runPull), newBuild(env, runBuild), newPush(env, runPush), newPublish(env, runPublish), newImages(env, runImages),
-		newVersion(env, runVersion), newDoctor(env, runDoctor), newInfo(env, runInfo), newCp(env, runCp), newExport(env, runExport), newCommit(env, runCommit), newEvents(env, runEvents), newWatch(env, runWatch), newStats(env, runStats), newPod(env), newVolume(env), newVolumes(env, runVolumes), newImage(env),
+		newVersion(env, runVersion), newDoctor(env, runDoctor), newInfo(env, runInfo), newCp(env, runCp), newExport(env, runExport), newCommit(env, runCommit), newEvents(env, runEvents), newWatch(env, runWatch), newStats(env, runStats), newPod(env), newVolume(env), newNetwork(env), newVolumes(env, runVolumes), newImage(env),
 	)
 	root.AddCommand(newBundle(env), newLogin(env, runLogin), newLogout(env, runLogout), newPluginMetadata(env), newAlpha(env))
 	complete(env, root)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/engine"
@@ -28,6 +30,8 @@ type change struct {
 	// before comes first under the lock; it may bring in what planning needs. nil is nothing.
 	before func(ctx context.Context, observed pod.Status) (changed bool, err error)
 	plan   func(pod.Status) (*planner.Plan, error)
+	// sharing says that the change is that networks can be joined.
+	sharing bool
 }
 
 // runner carries out changes of pods and shows how they go.
@@ -47,6 +51,9 @@ func lock(ctx context.Context, env *Env, project *engine.Project, name string) (
 // prints the plan and takes no lock, for that would be a change.
 func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	env, project := r.env, r.e.Project(c.name)
+	if err := share(ctx, r, c); err != nil {
+		return nil, err
+	}
 	if !env.global.dryRun {
 		unlock, err := lock(ctx, env, project, c.name)
 		if err != nil {
@@ -76,6 +83,11 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 	if env.global.dryRun {
 		return plan, env.ui.Plan(plan)
 	}
+	if c.remember {
+		if plan, err = r.remember(ctx, c, observed, plan); err != nil {
+			return nil, err
+		}
+	}
 	for _, note := range plan.Notes {
 		env.ui.Warn(note)
 	}
@@ -95,14 +107,8 @@ func (r runner) run(ctx context.Context, c change, doer execute.Doer, plan *plan
 	return r.execute(ctx, doer, plan, c.show)
 }
 
-// runRemembered runs a plan whose pod is remembered, before its first step: also where that is another folder or other files
-// and nothing to do. A failure may undo what the plan has made.
+// runRemembered runs a plan whose pod is remembered. A failure may undo what the plan has made.
 func (r runner) runRemembered(ctx context.Context, c change, project *engine.Project, plan *planner.Plan, observed pod.Status) error {
-	if !plan.Empty() || !reflect.DeepEqual(observed.Spec, &plan.Pod) {
-		if err := project.Remember(ctx, *cmp.Or(plan.During, &plan.Pod)); err != nil {
-			return err
-		}
-	}
 	err := r.run(ctx, c, project, plan)
 	if err == nil && plan.During != nil {
 		err = project.Remember(ctx, plan.Pod)
@@ -111,6 +117,54 @@ func (r runner) runRemembered(ctx context.Context, c change, project *engine.Pro
 		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), project, observed))
 	}
 	return err
+}
+
+// remember keeps what the plan makes of the pod. Addresses that other pods might be given meanwhile are planned once more,
+// and alone. A plan with nothing to do still remembers another folder or other files.
+func (r runner) remember(ctx context.Context, c change, observed pod.Status, plan *planner.Plan) (*planner.Plan, error) {
+	if slices.ContainsFunc(plan.Pod.Networks, func(n pod.Network) bool { return n.Shared }) {
+		unlock, err := engine.LockAddresses(r.e)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		if observed, err = r.e.Observe(ctx, c.name, c.want); err != nil {
+			return nil, err
+		}
+		if plan, err = c.plan(observed); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Empty() && reflect.DeepEqual(observed.Spec, &plan.Pod) {
+		return plan, nil
+	}
+	return plan, r.e.Project(c.name).Remember(ctx, *cmp.Or(plan.During, &plan.Pod))
+}
+
+// share makes the networks of other projects that a change joins ones that can be joined: it changes those projects' pods,
+// each under its own lock, before the project's own is taken, so that no two commands wait for each other.
+func share(ctx context.Context, r runner, c change) error {
+	if c.want == nil || !c.remember || c.sharing || !slices.ContainsFunc(c.want.Networks, func(n pod.Network) bool { return n.Name != c.name+"_"+n.Key }) {
+		return nil
+	}
+	found, err := engine.FindNetworks(r.e, c.name, c.want)
+	if err != nil {
+		return err
+	}
+	owners := planner.Unshared(*c.want, found)
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		observed, err := r.e.Observe(ctx, owner, nil)
+		if err != nil || observed.Spec == nil {
+			return err
+		}
+		_, err = r.carryOut(ctx, change{name: owner, want: observed.Spec, remember: true, sharing: true, plan: func(now pod.Status) (*planner.Plan, error) {
+			return planner.Share(now, owners[owner], "project "+c.name)
+		}})
+		if err != nil {
+			return fmt.Errorf("cannot join networks of project %q: %w", owner, err)
+		}
+	}
+	return nil
 }
 
 // postMortem is the failure of a change with what is known of it now.

@@ -83,15 +83,19 @@ func (r runner) bringUp(ctx context.Context, spec pod.Spec, s *selection, quietP
 
 // rise is the change that makes the pod what spec says.
 func (r runner) rise(spec pod.Spec, s *selection, quietPull bool) change {
+	var agreed *planner.UpOptions
 	return change{
 		name: spec.Name, want: &spec, remember: true,
 		before: func(ctx context.Context, observed pod.Status) (bool, error) {
 			return r.prepare(ctx, spec, observed, s, quietPull)
 		},
 		plan: func(observed pod.Status) (*planner.Plan, error) {
-			opt := s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In))
-			opt.Provided, opt.Built = !r.env.global.dryRun, !r.env.global.dryRun
-			plan, err := planner.Up(spec, observed, opt)
+			if agreed == nil { // the user is asked once, though planning may be done again
+				opt := s.agreed(r.env, spec, observed, !r.env.global.dryRun && isTerminal(r.env.streams.In))
+				opt.Provided, opt.Built = !r.env.global.dryRun, !r.env.global.dryRun
+				agreed = &opt
+			}
+			plan, err := planner.Up(spec, observed, *agreed)
 			return plan, locate(r.env.loaded, err)
 		},
 	}

@@ -1,0 +1,111 @@
+package supervisor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/resolver"
+	"github.com/pcompose/pcompose/pod/sandbox"
+)
+
+// tellNames makes the resolvers answer for exactly these containers, those that run, and of those with a common name for
+// the ready ones where there are any. Other pods are told of them too.
+func (n *network) tellNames(running []pod.Container, ready map[string]bool) error {
+	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
+	topology := n.pod.Topology
+	for cell, server := range n.names {
+		elsewhere := n.elsewhere(cell)
+		server.Show(func() resolver.View {
+			v := view(cell, topology, running, ready)
+			v.Elsewhere = elsewhere
+			return v
+		})
+	}
+	return n.tellOthers(running, ready)
+}
+
+// view is what a cell knows of the containers that run.
+func view(cell string, t pod.Topology, running []pod.Container, ready map[string]bool) resolver.View {
+	var all []known
+	for _, seen := range sandbox.See(cell, t, running) {
+		c := seen.Container
+		k := known{container: c.Name, names: lower(append(seen.Names(), c.Hostname)), addrs: seen.Addrs, ready: ready[c.Name]}
+		if !c.OneOff {
+			k.service, k.listens = c.Service, c.Listens
+		}
+		all = append(all, k)
+	}
+	v := viewOf(all)
+	if hasWayOut(cell, t) {
+		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
+	}
+	return v
+}
+
+// known is what a view has of a container: no service for one of `run`.
+type known struct {
+	container string
+	names     []string
+	addrs     []netip.Addr
+	ready     bool
+	service   string
+	listens   []pod.Listen
+}
+
+// viewOf is a view of containers.
+func viewOf(all []known) resolver.View {
+	v := resolver.View{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}, Services: map[string][]resolver.Service{}}
+	answers := readyNames(all)
+	for _, k := range all {
+		for _, name := range k.names {
+			if answers[name] && !k.ready {
+				continue
+			}
+			for _, a := range k.addrs {
+				if !slices.Contains(v.Names[name], a) {
+					v.Names[name] = append(v.Names[name], a)
+				}
+			}
+		}
+		for _, a := range k.addrs {
+			if !a.IsLoopback() {
+				v.Pointers[a] = k.container
+			}
+		}
+		if k.service != "" && (k.ready || !answers[strings.ToLower(k.service)]) {
+			k.tellServices(v)
+		}
+	}
+	return v
+}
+
+// tellServices adds the SRV records of what a container listens on.
+func (k known) tellServices(v resolver.View) {
+	for _, l := range k.listens {
+		key := fmt.Sprintf("_%d._%s.%s", l.Port, l.Protocol, strings.ToLower(k.service))
+		v.Services[key] = append(v.Services[key], resolver.Service{Target: strings.ToLower(k.container), Port: l.Port})
+	}
+}
+
+// readyNames are the names of which a container is ready.
+func readyNames(all []known) map[string]bool {
+	names := map[string]bool{}
+	for _, k := range all {
+		for _, name := range k.names {
+			names[name] = names[name] || k.ready
+		}
+	}
+	return names
+}
+
+// lower are names as DNS compares them: lower case, sorted.
+func lower(names []string) []string {
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
+}
