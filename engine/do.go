@@ -67,6 +67,10 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 		return p.removeSandbox(ctx)
 	case planner.RemoveVolume:
 		return p.engine.removeVolume(a.Name)
+	case planner.BeginWatch:
+		return beginWatch(ctx, p, &a.Watcher)
+	case planner.EndWatch:
+		return beginWatch(ctx, p, nil)
 	case planner.RunProvider:
 		return runProvider(ctx, p, a, report)
 	case planner.RemoveImage:

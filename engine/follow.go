@@ -17,6 +17,9 @@ import (
 
 // Logs reads what a container has written; see logs.Read.
 func (p *Project) Logs(ctx context.Context, container string, opt logs.ReadOptions, f func(logs.Line) error) error {
+	if container == pod.WatchLog {
+		return logs.Read(ctx, p.engine.state.LogDir(p.name, pod.WatchLog), opt, f)
+	}
 	r, err := p.record(container)
 	if err != nil {
 		return err

@@ -114,6 +114,7 @@ func (o *observation) containers(ctx context.Context, remembered *state.Project)
 	switch {
 	case err == nil:
 		status.Up, status.Ports, status.Topology, status.Supervisor = true, reply.Ports, reply.Topology, reply.PID
+		status.Watcher = reply.Watcher
 	case !errors.Is(err, errDown):
 		return err
 	}

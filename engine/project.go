@@ -38,11 +38,6 @@ func (p *Project) Lock(ctx context.Context, waiting func(holder string)) (unlock
 	}, nil
 }
 
-// LockWatch says that this process watches the project's files. It does not wait: the error says who does already.
-func LockWatch(p *Project) (unlock func(), err error) {
-	return p.engine.state.LockWatch(p.name, p.engine.cfg.Command)
-}
-
 // Remember stores what the pod is told to be, before a plan towards it is run, and lets the containers there are know
 // each other's names.
 func (p *Project) Remember(ctx context.Context, spec pod.Spec) error {

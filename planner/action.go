@@ -132,6 +132,13 @@ type (
 	RemoveVolume struct{ Name string }
 	// RemoveImage removes an image from the store, where no container uses it.
 	RemoveImage struct{ Image string }
+	// BeginWatch has a program watch files in the background, in place of the one that does; EndWatch ends it.
+	BeginWatch struct {
+		Name    string
+		Watcher pod.Watcher
+	}
+	// EndWatch is described with BeginWatch.
+	EndWatch struct{ Name string }
 	// RunProvider has the program of a provider bring its service up, take it down or stop it.
 	RunProvider struct {
 		Provider pod.Provider
@@ -277,6 +284,14 @@ func (a RemoveVolume) describe() Description {
 
 func (a RemoveImage) describe() Description {
 	return Description{KindImage, a.Image, "remove", ""}
+}
+
+func (a BeginWatch) describe() Description {
+	return Description{KindPod, a.Name, "watch", strings.Join(a.Watcher.Services, ", ")}
+}
+
+func (a EndWatch) describe() Description {
+	return Description{KindPod, a.Name, "unwatch", ""}
 }
 
 func (a RunProvider) describe() Description {

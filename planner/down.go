@@ -44,6 +44,9 @@ func Down(desired *pod.Spec, observed pod.Status, opt DownOptions) *Plan {
 		return desired.Has(c.Service)
 	}
 	end := &teardown{plan: plan, observed: observed, grace: opt.Grace, why: "asked to end", stopped: map[string]int{}}
+	if opt.Services == nil { // the first: it would restart what is stopped
+		plan.unwatch(observed, "asked to end")
+	}
 	removed := end.remove(ending, opt.Volumes)
 	rest := slices.DeleteFunc(slices.Clone(observed.Containers), ending)
 	ended, stay := opt.downProviders(plan, desired, observed, removed)
@@ -155,6 +158,9 @@ func Stop(observed pod.Status, services []string, grace *time.Duration) *Plan {
 	plan := &Plan{Project: observed.Name}
 	end := &teardown{plan: plan, observed: observed, grace: grace, why: "asked to stop", stopped: map[string]int{}}
 	chosen := func(c pod.ContainerStatus) bool { return !c.OneOff && named(services)(c) }
+	if services == nil {
+		plan.unwatch(observed, "asked to stop")
+	}
 	stops := end.stop(chosen)
 	if len(stops) > 0 {
 		rest := slices.DeleteFunc(slices.Clone(observed.Containers), chosen)

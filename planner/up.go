@@ -47,6 +47,8 @@ type UpOptions struct {
 	// Build says which images are built, Built that they have been: else the plan builds them.
 	Build BuildWhich
 	Built bool
+	// Watcher is the program that watches files from then on, nil to leave that as it is.
+	Watcher *pod.Watcher
 	// Wait ends the plan with a wait for every container to be ready.
 	Wait bool
 	// Grace overrides the time each container has to stop.
@@ -99,6 +101,7 @@ func (u *up) make() (*Plan, error) {
 	if !u.opt.CreateOnly {
 		u.startContainers()
 	}
+	beginWatch(u)
 	rollout{u}.unpublish()
 	connection{u}.disconnect()
 	u.plan.Pod, u.plan.During = u.desired, rollout{u}.pod()

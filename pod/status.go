@@ -14,6 +14,8 @@ type Status struct {
 	Up bool
 	// Supervisor is the process id of the supervisor; 0 for none.
 	Supervisor int `json:",omitempty"`
+	// Watcher is the program that watches files for the pod in the background; nil for none.
+	Watcher *WatcherStatus `json:",omitempty"`
 	// NoRuntime is why no container could be started on this machine; "" when one could.
 	NoRuntime string `json:",omitempty"`
 	// Lacking says of containers that are wanted, by name, what the machine lacks to make them.

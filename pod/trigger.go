@@ -1,5 +1,7 @@
 package pod
 
+import "time"
+
 // TriggerAction is what becomes of a change on the host.
 type TriggerAction string
 
@@ -41,4 +43,28 @@ type Trigger struct {
 	InitialSync bool
 	// Exec is what TriggerSyncExec runs in the containers.
 	Exec Hook
+}
+
+// WatchLog is the name by which the log of a Watcher is asked for; no container has it.
+const WatchLog = "watch"
+
+// Watcher is the program that watches files for a pod in the background: pcompose itself, by the supervisor's side.
+type Watcher struct {
+	// Argv, Env and Dir are its arguments, environment and working directory.
+	Argv, Env []string
+	Dir       string
+	// Services are those it was asked for; none are all.
+	Services []string
+	// Key tells two apart that are started alike: what they do is not the same.
+	Key string
+	// Since is from when on changes count.
+	Since time.Time
+}
+
+// WatcherStatus is a Watcher that runs.
+type WatcherStatus struct {
+	Services []string `json:",omitempty"`
+	Key      string   `json:",omitempty"`
+	// PID is in the supervisor's PID namespace; 0 for the moment between two.
+	PID int `json:",omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,9 +34,9 @@ func (s *Store) Lock(ctx context.Context, project, command string, waiting func(
 // ErrWatched says that another process watches a project's files.
 var ErrWatched = errors.New("it is watched already")
 
-// LockWatch takes the lock of who watches a project's files, which lasts as long as the process. It does not wait: the error
-// is ErrWatched with who has it.
-func (s *Store) LockWatch(project, command string) (unlock func(), err error) {
+// LockWatch takes the lock of who watches a project's files, which lasts as long as the process. The error is ErrWatched with
+// who has it, where that is so for as long as patience: one who is about to end is waited for.
+func (s *Store) LockWatch(ctx context.Context, project, command string, patience time.Duration) (unlock func(), err error) {
 	if err := validName(project); err != nil {
 		return nil, err
 	}
@@ -43,10 +44,12 @@ func (s *Store) LockWatch(project, command string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot watch project %q: %w", project, err)
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// No project's name has a dot.
-	f, err := take(ctx, filepath.Join(dir, project+".watch"), func(holder string) { cancel(fmt.Errorf("%w by %s", ErrWatched, holder)) })
+	f, err := take(ctx, filepath.Join(dir, project+".watch"), func(holder string) {
+		time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w by %s", ErrWatched, holder)) })
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch project %q: %w", project, err)
 	}

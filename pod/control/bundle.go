@@ -57,6 +57,7 @@ type Bundle struct {
 const (
 	podFile    = "pod.json"
 	bundleFile = "bundle.json"
+	attendFile = "watcher.json"
 )
 
 // ShmDir is the directory of a bundle that is /dev/shm of a container whose IPC namespace others may join.
@@ -70,6 +71,18 @@ func ReadPod(dir string) (Pod, error) {
 	var p Pod
 	return p, read(filepath.Join(dir, podFile), &p)
 }
+
+// WriteAttend and ReadAttend write and read watcher.json, what runs beside the containers; RemoveAttend removes it.
+func WriteAttend(dir string, a Attend) error { return write(filepath.Join(dir, attendFile), a) }
+
+// ReadAttend reads watcher.json; fs.ErrNotExist where there is none.
+func ReadAttend(dir string) (Attend, error) {
+	var a Attend
+	return a, read(filepath.Join(dir, attendFile), &a)
+}
+
+// RemoveAttend removes watcher.json. Idempotent.
+func RemoveAttend(dir string) error { return removed(filepath.Join(dir, attendFile)) }
 
 // WriteBundle and ReadBundle write and read bundle.json in a bundle's directory.
 func WriteBundle(dir string, b Bundle) error {

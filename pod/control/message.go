@@ -41,6 +41,8 @@ type Request struct {
 	Exec *Exec `json:",omitempty"`
 	// Hook is answered with the exit code when the hook has ended. Asked again while it runs, it is not run again.
 	Hook *Hook `json:",omitempty"`
+	// Attend is answered when the program watches files, or with why it cannot, and an end of it when it has ended.
+	Attend *Attend `json:",omitempty"`
 	// Shutdown ends what still runs; it is answered when the network is gone.
 	Shutdown *struct{} `json:",omitempty"`
 }
@@ -108,6 +110,18 @@ type Exec struct {
 	TTY     bool
 }
 
+// Attend has a program watch files beside the containers as long as the pod is there, in place of the one before, unless that
+// has the same key; nil ends it. It is started again when it is killed, and when the supervisor is. What it writes goes to a
+// log in LogDir.
+type Attend struct {
+	Watcher *pod.Watcher
+	LogDir  string
+}
+
+// Begun is what the program of Attend says, on descriptor 3, once it watches; anything else it says there is why it cannot. It
+// ends when the other end is closed.
+const Begun = "begun"
+
 // Point of a container's life at which a hook runs.
 type Point string
 
@@ -136,6 +150,8 @@ type Reply struct {
 	Ports      []pod.Port  `json:",omitempty"`
 	// Topology is the pod's network; Status has it.
 	Topology pod.Topology `json:",omitzero"`
+	// Watcher is the one of Attend; Status has it.
+	Watcher *pod.WatcherStatus `json:",omitempty"`
 	// PID is the supervisor's; Status has it.
 	PID int `json:",omitempty"`
 	// Gateway is the host as the pod sees it; Status has it.

@@ -117,6 +117,8 @@ func (s *server) reply(ctx context.Context, req control.Request) (control.Reply,
 		return control.Reply{}, connect(ctx, s, req.Connect.Topology)
 	case req.Rename != nil:
 		return control.Reply{}, rename(ctx, s, *req.Rename)
+	case req.Attend != nil:
+		return control.Reply{}, attend(ctx, s.Supervisor, *req.Attend)
 	case req.Shutdown != nil:
 		return control.Reply{}, s.shutdown(ctx)
 	}
@@ -236,6 +238,9 @@ func (s *Supervisor) snapshot() control.Reply {
 		reply.Containers = append(reply.Containers, control.Container{ID: id, Run: run})
 	}
 	reply.PID = os.Getpid()
+	if a := s.attendant; a != nil {
+		reply.Watcher = &pod.WatcherStatus{Services: a.order.Watcher.Services, Key: a.order.Watcher.Key, PID: a.pid}
+	}
 	if s.network.sandbox != nil {
 		reply.Topology = s.network.pod.Topology
 		reply.Ports = s.network.sandbox.Published()
@@ -285,6 +290,9 @@ func (s *server) watch(ctx context.Context, conn *control.Conn) {
 // shutdown ends every container that is left and takes the network down. The process ends when the reply is on
 // its way.
 func (s *server) shutdown(ctx context.Context) error {
+	if err := attend(ctx, s.Supervisor, control.Attend{}); err != nil {
+		return err
+	}
 	var left []string
 	if err := s.do(ctx, func() { left = slices.Collect(maps.Keys(s.containers)) }); err != nil {
 		return err

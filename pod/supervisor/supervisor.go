@@ -36,6 +36,8 @@ type Supervisor struct {
 	mail       chan func()
 	containers map[string]*container
 	watchers   map[*watcher]struct{}
+	// attendant is nil where no program watches files.
+	attendant *attendant
 	// strays are exits of processes that no container has claimed yet: one whose start is not reported.
 	strays map[int]keeper.Exit
 	// forgotten are the IDs of containers that are removed; an ID is never used again.
@@ -108,6 +110,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	found.takeOrphans()
 	s.network.open(ctx, kept)
 	found.adopt(ctx)
+	s.resumeAttendant(ctx)
 	go (&server{s}).serve(ctx, listener, cancel)
 	go s.watchExits(ctx, cancel)
 	idle := time.NewTimer(idleAfter)

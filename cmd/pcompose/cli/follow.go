@@ -110,8 +110,8 @@ func (f *follower) watch(ctx context.Context, observed []pod.ContainerStatus) er
 
 // over says whether no container that is watched lives any more, or will.
 func (f *follower) over() bool {
-	for _, c := range f.seen {
-		if c.run.State.Alive() {
+	for name, c := range f.seen {
+		if c.run.State.Alive() && name != pod.WatchLog {
 			return false
 		}
 	}

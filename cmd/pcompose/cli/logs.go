@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/logs"
 )
@@ -66,6 +67,11 @@ func (t *tail) String() string {
 // Type is what help calls the value.
 func (t *tail) Type() string { return "lines" }
 
+// watchLog stands for the program that watches files in the background, which writes a log too.
+func watchLog() pod.ContainerStatus {
+	return pod.ContainerStatus{Container: pod.Container{Name: pod.WatchLog, Service: pod.WatchLog}, Run: pod.Run{State: pod.StateRunning}}
+}
+
 func runLogs(ctx context.Context, env *Env, opt *logsOptions) error {
 	e, t, observed, err := env.look(ctx, opt.services)
 	if err != nil {
@@ -73,6 +79,9 @@ func runLogs(ctx context.Context, env *Env, opt *logsOptions) error {
 	}
 	defer e.Close()
 	containers := chosen(observed, opt.services)
+	if len(opt.services) == 0 && engine.HasWatchLog(e.Project(t.name)) {
+		containers = append(containers, watchLog())
+	}
 	if opt.index > 0 {
 		if len(opt.services) != 1 {
 			return fmt.Errorf("--index needs one service")
@@ -95,6 +104,9 @@ func runLogs(ctx context.Context, env *Env, opt *logsOptions) error {
 		prints: func(c pod.ContainerStatus) bool {
 			if opt.index > 0 && c.Replica != opt.index {
 				return false
+			}
+			if c.Name == pod.WatchLog {
+				return len(opt.services) == 0
 			}
 			return len(chosen(pod.Status{Containers: []pod.ContainerStatus{c}}, opt.services)) > 0
 		},

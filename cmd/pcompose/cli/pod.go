@@ -61,7 +61,10 @@ func runPodLs(ctx context.Context, env *Env, opt *podLsOptions) error {
 	var names []string
 	for _, p := range pods {
 		state, cells := "down", 0
-		if p.Up {
+		switch {
+		case p.Watcher != nil:
+			state = "up, watched"
+		case p.Up:
 			state = "up"
 		}
 		if p.Spec != nil {

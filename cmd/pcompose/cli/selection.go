@@ -22,6 +22,8 @@ type selection struct {
 	pull                                               string
 	grace                                              *time.Duration
 	scale                                              map[string]int
+	// watcher is to watch files in the background; nil leaves that as it is.
+	watcher *pod.Watcher
 	// asks says that a project from elsewhere is asked about: what starts its containers does.
 	asks bool
 }
@@ -60,6 +62,7 @@ func (s *selection) options() planner.UpOptions {
 	opt := planner.UpOptions{
 		Services: orAll(s.services), OnlyNamed: s.noDeps && len(s.services) > 0, CreateOnly: s.noStart, RenewAnonymous: s.renewAnonymous,
 		RemoveOrphans: s.removeOrphans, IgnoreOrphans: s.ignoreOrphans, AllVolumes: s.allVolumes, Wait: s.wait, Grace: s.grace, ForceDependencies: s.recreateDeps,
+		Watcher: s.watcher,
 	}
 	switch {
 	case s.forceRecreate:

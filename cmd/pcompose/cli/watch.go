@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/compose"
+	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/planner/desired"
 	"github.com/pcompose/pcompose/pod"
 )
@@ -15,6 +16,9 @@ import (
 type watchOptions struct {
 	services           []string
 	noUp, prune, quiet bool
+	detach, stop       bool
+	// attended says that the pod's supervisor runs us.
+	attended bool
 }
 
 func newWatch(env *Env, run action[watchOptions]) *cobra.Command {
@@ -24,10 +28,22 @@ func newWatch(env *Env, run action[watchOptions]) *cobra.Command {
 	f.BoolVar(&opt.noUp, "no-up", false, "Do not build and start the services before")
 	f.BoolVar(&opt.prune, "prune", true, "Remove the images that a rebuild has replaced")
 	f.BoolVar(&opt.quiet, "quiet", false, "Show nothing of builds and pulls")
+	f.BoolVarP(&opt.detach, "detach", "d", false, "Watch in the background, until stop, down or watch --stop")
+	f.BoolVar(&opt.stop, "stop", false, "End the watch in the background")
+	f.BoolVar(&opt.attended, "attended", false, "Watch as the program of the supervisor")
+	_ = f.MarkHidden("attended") // the flag is there
 	return cmd
 }
 
 func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
+	switch {
+	case opt.stop && (opt.detach || opt.noUp || len(opt.services) > 0):
+		return errors.New("--stop ends the watch in the background, whatever it watches: it goes alone")
+	case opt.stop:
+		return env.simple(ctx, nil, func(_ target, observed pod.Status) (*planner.Plan, error) { return planner.Unwatch(observed), nil })
+	case opt.attended:
+		return runAttended(ctx, env, opt)
+	}
 	begun := env.now()
 	s := selection{services: opt.services, pull: "policy", asks: true, ignoreOrphans: isTrue(env.getenv("COMPOSE_IGNORE_ORPHANS"))}
 	project, spec, err := s.desire(ctx, env)
@@ -38,21 +54,27 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 	if err != nil {
 		return err
 	}
+	if opt.detach {
+		if s.watcher, err = background(env, spec, triggers, begun, opt.services); err != nil {
+			return err
+		}
+	}
 	e, err := env.open()
 	if err != nil {
 		return err
 	}
 	defer e.Close()
 	r := runner{env, e}
-	if !opt.noUp {
-		if _, err := r.bringUp(ctx, spec, &s, opt.quiet); err != nil {
-			return err
-		}
+	switch {
+	case !opt.noUp:
+		_, err = r.bringUp(ctx, spec, &s, opt.quiet)
+	case opt.detach:
+		_, err = r.carryOut(ctx, change{name: spec.Name, plan: func(observed pod.Status) (*planner.Plan, error) { return planner.Watch(observed, *s.watcher) }})
 	}
-	if env.global.dryRun {
-		return nil
+	if err != nil || opt.detach || env.global.dryRun {
+		return err
 	}
-	w, err := r.openWatch(&watching{spec: spec, triggers: triggers, quiet: opt.quiet})
+	w, err := r.openWatch(ctx, &watching{spec: spec, triggers: triggers, quiet: opt.quiet})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type watching struct {
 	triggers []pod.Trigger
 	// quiet shows nothing of builds.
 	quiet bool
+	// patience is how long another who watches the project is waited for: one that is about to end.
+	patience time.Duration
 	// say tells the user a line; nil is as messages are told.
 	say func(text string)
 	// idle is told up to when all changes have been dealt with; nil for nobody.
@@ -36,7 +38,7 @@ type watching struct {
 }
 
 // openWatch begins to see changes. One process at a time watches a project.
-func (r runner) openWatch(w *watching) (*watching, error) {
+func (r runner) openWatch(ctx context.Context, w *watching) (*watching, error) {
 	env, display := *r.env, *r.env.ui
 	env.ui = &display // a rebuild changes how progress shows, and files are synced meanwhile
 	w.runner = runner{&env, r.e}
@@ -44,7 +46,7 @@ func (r runner) openWatch(w *watching) (*watching, error) {
 		w.say = func(text string) { r.env.ui.Say("%s", text) }
 	}
 	var err error
-	if w.release, err = engine.LockWatch(r.e.Project(w.spec.Name)); err != nil {
+	if w.release, err = engine.LockWatch(ctx, r.e.Project(w.spec.Name), w.patience); err != nil {
 		return nil, err
 	}
 	if w.files, err = watch.Open(w.triggers, w, w.idle); err != nil {

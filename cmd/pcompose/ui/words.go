@@ -60,6 +60,10 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 			return "Stopping", "Stopped"
 		}
 		return "Creating", "Created"
+	case planner.BeginWatch:
+		return "Watching", "Watched"
+	case planner.EndWatch:
+		return "Unwatching", "Unwatched"
 	case planner.WaitContainer:
 		return "Waiting", reached(a.Until)
 	case planner.StopContainer:
