@@ -51,7 +51,7 @@ func attend(ctx context.Context, s *Supervisor, order control.Attend) error {
 	}
 	begun := make(chan error, 1)
 	var started *attendant
-	if err := s.do(ctx, func() { started = s.startAttendant(ctx, order, begun) }); err != nil {
+	if err := s.do(ctx, func() { started = startAttendant(ctx, s, order, begun) }); err != nil {
 		return err
 	}
 	select {
@@ -70,7 +70,7 @@ func attend(ctx context.Context, s *Supervisor, order control.Attend) error {
 }
 
 // resumeAttendant starts the program that a supervisor before this one had.
-func (s *Supervisor) resumeAttendant(ctx context.Context) {
+func resumeAttendant(ctx context.Context, s *Supervisor) {
 	order, err := control.ReadAttend(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -79,12 +79,12 @@ func (s *Supervisor) resumeAttendant(ctx context.Context) {
 		s.warn("cannot watch files: %v", err)
 		return
 	}
-	s.startAttendant(ctx, order, make(chan error, 1))
+	startAttendant(ctx, s, order, make(chan error, 1))
 }
 
 // startAttendant starts a program, and again whenever it is killed, until it ends by itself or is cancelled. Begun is told
 // what the first one says. It runs in the loop.
-func (s *Supervisor) startAttendant(ctx context.Context, order control.Attend, begun chan<- error) *attendant {
+func startAttendant(ctx context.Context, s *Supervisor, order control.Attend, begun chan<- error) *attendant {
 	running, cancel := context.WithCancel(ctx)
 	a := &attendant{order: order, cancel: cancel, ended: make(chan struct{})}
 	s.attendant = a
@@ -92,7 +92,7 @@ func (s *Supervisor) startAttendant(ctx context.Context, order control.Attend, b
 		wait := time.Duration(0)
 		for {
 			since := time.Now()
-			if err := s.runAttendant(running, a, begun); err != nil {
+			if err := runAttendant(running, s, a, begun); err != nil {
 				s.warn("%v", err)
 			} else {
 				break
@@ -124,7 +124,7 @@ func (s *Supervisor) startAttendant(ctx context.Context, order control.Attend, b
 }
 
 // runAttendant runs a program until its end. An error is one that was not its own will, nor ours.
-func (s *Supervisor) runAttendant(ctx context.Context, a *attendant, begun chan<- error) error {
+func runAttendant(ctx context.Context, s *Supervisor, a *attendant, begun chan<- error) error {
 	log, err := logs.Open(logs.Config{Dir: a.order.LogDir})
 	if err != nil {
 		return err

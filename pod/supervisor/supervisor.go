@@ -110,7 +110,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	found.takeOrphans()
 	s.network.open(ctx, kept)
 	found.adopt(ctx)
-	s.resumeAttendant(ctx)
+	resumeAttendant(ctx, s)
 	go (&server{s}).serve(ctx, listener, cancel)
 	go s.watchExits(ctx, cancel)
 	idle := time.NewTimer(idleAfter)
