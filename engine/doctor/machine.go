@@ -144,7 +144,8 @@ type Runtime struct {
 	Version string
 	// Error is why there is none.
 	Error string
-	// BuiltinSeccomp says whether the one built in can filter system calls.
+	// BuiltinVersion is that of libcontainer in this program, BuiltinSeccomp whether it can filter system calls.
+	BuiltinVersion string
 	BuiltinSeccomp bool
 }
 
@@ -155,11 +156,15 @@ const Builtin = "built-in"
 type Network struct {
 	// Veth, Bridge and Rules are what happened to a try, in a network namespace made for it.
 	Veth, Bridge, Rules string
-	// Pasta is its path, "" where it is not installed; PastaVersion what it says.
-	Pasta, PastaVersion string
+	// Outlet is how a pod would reach the world outside: Veth, pasta or Builtin. Path and Version are pasta's; Error is why
+	// it would not.
+	Outlet, Path, Version, Error string
 	// Tun is what happened to opening /dev/net/tun.
 	Tun string
 }
+
+// Veth is the Outlet of root: links and rules on the host.
+const Veth = "veth"
 
 // Registries is registries.conf, with its drop-ins.
 type Registries struct {
