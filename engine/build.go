@@ -53,11 +53,20 @@ func openBuilder(e *Engine) (*build.Builder, error) {
 		return nil, err
 	}
 	builder := build.New(build.Config{
-		Store: store.Storage(), System: system, Root: e.cfg.Root, RunRoot: e.cfg.RunRoot,
+		Store: store.Storage(), System: system, Dir: e.cfg.Dir, Root: e.cfg.Root, RunRoot: e.cfg.RunRoot,
 		Runtime: runtime.Config{Path: program, Kind: kind}, MaxRlimits: host.MaxRlimits, LookupEnv: e.cfg.LookupEnv, Checkout: e.cfg.Checkout,
 	})
 	e.mu.Lock()
 	e.ends = append(e.ends, builder.Close)
 	e.mu.Unlock()
 	return builder, nil
+}
+
+// SweepBuilds removes what builds left that were killed: their containers, mounts and files. It is idempotent.
+func SweepBuilds(ctx context.Context, e *Engine) error {
+	builder, err := e.builder()
+	if err != nil {
+		return err
+	}
+	return builder.Sweep(ctx)
 }

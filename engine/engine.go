@@ -42,6 +42,8 @@ type Config struct {
 	LookupEnv func(name string) (string, bool)
 	// Environ is the environment of the programs of providers; nil is os.Environ.
 	Environ func() []string
+	// Dir is the caller's folder, from which messages name files.
+	Dir string
 	// Checkout is the folder that the URL of a git repository means, for builds; ok is false for what is no such URL. nil
 	// knows none.
 	Checkout func(ctx context.Context, url string) (dir string, ok bool, err error)

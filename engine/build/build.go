@@ -10,7 +10,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"go.podman.io/buildah/imagebuildah"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 )
 
 // Config says what a Builder works with.
@@ -33,6 +33,8 @@ type Config struct {
 	Store storage.Store
 	// System is how images are pulled and pushed.
 	System *types.SystemContext
+	// Dir is the folder that messages name files from.
+	Dir string
 	// Root keeps what builds write for a while, RunRoot, on a tmpfs, what is secret and what the OCI runtime keeps.
 	Root, RunRoot string
 	// Runtime is the OCI runtime that runs RUN.
@@ -110,7 +112,12 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	if err != nil {
 		return "", err
 	}
-	stop := context.AfterFunc(ctx, func() { killContainers(b.cfg.Runtime, shop.runtimeDir()) })
+	// buildah waits for what RUN runs, whatever became of its context, and removes it.
+	stop := context.AfterFunc(ctx, func() {
+		eachContainer(b.cfg.Runtime, runtimeDir(order.dir), func(program *runtime.Program, id string) {
+			_ = program.Kill(context.Background(), id, unix.SIGKILL, false)
+		})
+	})
 	defer stop()
 	id, _, err = imagebuildah.BuildDockerfiles(ctx, b.cfg.Store, options, order.file.path)
 	if err != nil && ctx.Err() != nil {
@@ -166,14 +173,16 @@ func (o *order) clean() {
 	}
 }
 
-// killContainers ends what RUN runs below a folder of the OCI runtime's: buildah waits for it, whatever became of its context.
-func killContainers(cfg runtime.Config, dir string) {
+// runtimeDir is where the OCI runtime keeps what it knows of the containers of a build's RUN.
+func runtimeDir(build string) string { return filepath.Join(build, "runtime") }
+
+// eachContainer does something to all that RUN runs below a folder of the OCI runtime's. One that has ended meanwhile is what is
+// wanted.
+func eachContainer(cfg runtime.Config, dir string, do func(program *runtime.Program, id string)) {
 	for _, id := range names(dir) {
 		cfg.Root, cfg.Scratch = dir, filepath.Join(filepath.Dir(dir), "calls")
-		program, err := runtime.New(cfg)
-		if err == nil {
-			// One that has ended is what is wanted.
-			_ = program.Delete(context.Background(), id, true)
+		if program, err := runtime.New(cfg); err == nil {
+			do(program, id)
 		}
 	}
 }
@@ -227,6 +236,3 @@ func (e *StepError) Error() string {
 
 // Unwrap is the cause.
 func (e *StepError) Unwrap() error { return e.Err }
-
-// ErrMissing is wrapped where a file of a build is not there.
-var ErrMissing = errors.New("no such file")

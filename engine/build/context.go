@@ -30,7 +30,7 @@ func (o *order) fetch(ctx context.Context, where string) (dir string, remote boo
 	info, err := os.Stat(where)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", false, fmt.Errorf("there is no context %q: %w", where, ErrMissing)
+		return "", false, fmt.Errorf("there is no context %q", where)
 	case err != nil:
 		return "", false, fmt.Errorf("cannot read the context: %w", err)
 	case !info.IsDir():

@@ -31,7 +31,7 @@ func (o *order) readDockerfile() (*dockerfile, error) {
 	}
 	text, err := os.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no Dockerfile %q: %w", f.name, ErrMissing)
+		return nil, fmt.Errorf("there is no Dockerfile %q", f.name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the Dockerfile: %w", err)
@@ -64,6 +64,9 @@ func (o *order) findDockerfile() (*dockerfile, error) {
 			f.name = f.path
 		}
 	}
+	if below, ok := strings.CutPrefix(f.name, o.cfg.Dir+"/"); ok && o.cfg.Dir != "" {
+		f.name = below
+	}
 	if o.remote {
 		return f, inside(o.context, f.path, name)
 	}
@@ -78,7 +81,7 @@ func inside(dir, path, name string) error {
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no %q in it: %w", name, ErrMissing)
+		return fmt.Errorf("there is no %q in it", name)
 	}
 	if err != nil {
 		return err

@@ -7,11 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/runtime"
 	"go.podman.io/buildah/define"
 	nettypes "go.podman.io/common/libnetwork/types"
 	"go.podman.io/image/v5/docker/reference"
@@ -30,7 +32,7 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 		OutputFormat: define.Dockerv2ImageManifest,
 		Layers:       true, NoCache: b.NoCache, RemoveIntermediateCtrs: true, ForceRmIntermediateCtrs: true,
 		Out: out.stdout(), Err: out.stderr(), ReportWriter: out.pulls(),
-		Isolation: define.IsolationOCI, Runtime: o.cfg.Runtime.Path, RuntimeArgs: append(o.cfg.Runtime.Args, "--root", o.shop.runtimeDir()),
+		Isolation: define.IsolationOCI, Runtime: o.cfg.Runtime.Path, RuntimeArgs: runtimeArgs(o.cfg.Runtime, runtimeDir(o.dir)),
 		JobSemaphore:            semaphore.NewWeighted(1),
 		AdditionalBuildContexts: map[string]*define.AdditionalBuildContext{},
 		CommonBuildOpts: &define.CommonBuildOptions{
@@ -39,6 +41,11 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 	}
 	if b.Pull {
 		options.PullPolicy = define.PullAlways
+	}
+	if b.Privileged {
+		options.AddCapabilities = []string{"ALL"}
+		options.CommonBuildOpts.SeccompProfilePath, options.CommonBuildOpts.ApparmorProfile = "unconfined", "unconfined"
+		options.CommonBuildOpts.Unmasks, options.CommonBuildOpts.LabelOpts = []string{"ALL"}, []string{"disable"}
 	}
 	for _, name := range sorted(b.Contexts) {
 		if image, ok := strings.CutPrefix(b.Contexts[name], imagePrefix); ok {
@@ -54,6 +61,15 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 	}
 	o.network(&options)
 	return options, errors.Join(o.place(&options), o.run(options.CommonBuildOpts), o.caches(&options))
+}
+
+// runtimeArgs come before the commands that buildah gives the OCI runtime.
+func runtimeArgs(cfg runtime.Config, root string) []string {
+	var args []string
+	if cfg.Kind == runtime.BuiltIn {
+		args = append(args, runtime.BuiltInCommand)
+	}
+	return slices.Concat(args, cfg.Args, []string{"--root", root})
 }
 
 // place chooses the platform.
@@ -136,7 +152,7 @@ func (o *order) secret(number int, s pod.BuildSecret) (string, error) {
 	path := filepath.Join(o.dir, "secret-"+strconv.Itoa(number))
 	if s.File != "" {
 		if _, err := os.Stat(s.File); errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("there is no file %q: %w", s.File, ErrMissing)
+			return "", fmt.Errorf("there is no file %q", s.File)
 		} else if err != nil {
 			return "", err
 		}

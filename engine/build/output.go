@@ -130,6 +130,7 @@ func (o *output) told(line string) {
 		if o.step != nil {
 			o.step.Cached = true
 		}
+	case len(line) == 64 && strings.Trim(line, "0123456789abcdef") == "": // the image's ID
 	case strings.HasPrefix(line, "--> "), strings.HasPrefix(line, "COMMIT"), strings.HasPrefix(line, "Successfully tagged"):
 		// of the image that follows a step
 	case strings.Contains(line, "COMMIT"): // with the stage in front
@@ -149,6 +150,9 @@ func (o *output) begin(m []string) {
 	}
 	if stage = max(stage, 1); stage <= len(o.file.stages) && number <= len(o.file.stages[stage-1]) && number > 0 {
 		s.node = o.file.stages[stage-1][number-1]
+		if number == 1 { // buildah has the ID of a stage that it begins with
+			s.Text = firstLine(s.node.Original)
+		}
 	}
 	o.step, o.lines = s, nil
 	o.report(s.BuildStep)

@@ -9,10 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/pcompose/pcompose/pod/runtime"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,6 +52,9 @@ func openWorkshop(cfg Config) (*workshop, error) {
 		err = os.MkdirAll(w.tmp(), 0o700)
 	}
 	if err == nil {
+		err = w.keepCaches(filepath.Join(cfg.Root, "build-cache"))
+	}
+	if err == nil {
 		err = os.Setenv("TMPDIR", w.tmp())
 	}
 	if err != nil {
@@ -57,20 +63,22 @@ func openWorkshop(cfg Config) (*workshop, error) {
 	return w, nil
 }
 
-func (w *workshop) tmp() string { return filepath.Join(w.disk, "tmp") }
+// keepCaches has what RUN --mount=type=cache keeps in a folder that outlives the builder, where buildah would have it in TMPDIR
+// (internal/volumes/volumes.go: CacheParent).
+func (w *workshop) keepCaches(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Symlink(dir, filepath.Join(w.tmp(), "buildah-cache-"+strconv.Itoa(unshare.GetRootlessUID())))
+}
 
-// runtimeDir is where the OCI runtime keeps what it knows of the containers of RUN.
-func (w *workshop) runtimeDir() string { return filepath.Join(w.run, "runtime") }
+func (w *workshop) tmp() string { return filepath.Join(w.disk, "tmp") }
 
 // folder is a new one on the tmpfs, for the secrets of one build.
 func (w *workshop) folder() (string, error) { return os.MkdirTemp(w.run, "build-") }
 
 func (w *workshop) close() error {
-	err := errors.Join(os.RemoveAll(w.disk), os.RemoveAll(w.run), w.lock.Close())
-	// The last one to leave takes the parents along.
-	_ = os.Remove(filepath.Dir(w.disk))
-	_ = os.Remove(filepath.Dir(w.run))
-	return err
+	return errors.Join(os.RemoveAll(w.disk), os.RemoveAll(w.run), w.lock.Close())
 }
 
 // lock takes a file's lock, or says that another has it: EWOULDBLOCK.
@@ -113,7 +121,11 @@ func sweepOne(cfg Config, disk, run, id string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	killContainers(cfg.Runtime, filepath.Join(run, "runtime"))
+	for _, build := range names(run) {
+		eachContainer(cfg.Runtime, runtimeDir(filepath.Join(run, build)), func(program *runtime.Program, id string) {
+			_ = program.Delete(context.Background(), id, true)
+		})
+	}
 	if err := dropContainers(cfg.Store, id); err != nil {
 		return err
 	}

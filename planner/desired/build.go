@@ -14,25 +14,32 @@ import (
 // construction is the part of a translation that is about images.
 type construction struct{ *translation }
 
-// builds are the images that services build, those that are not wanted too: others are made of them. What is built alike
+// builds are the images that services build, those that are not wanted too, and those of inactive profiles that others are
+// made of. What is built alike
 // for several services is built once.
 func (t construction) builds() []pod.Build {
 	var all []pod.Build
-	for _, name := range t.graph.Services() {
-		s := t.project.Model.Services[name]
+	services := t.graph.Services()
+	for i := 0; i < len(services); i++ { // those of others come behind
+		s := t.project.Model.AllServices()[services[i]]
 		if s.Build == nil {
 			continue
 		}
 		b := t.build(s)
-		i := slices.IndexFunc(all, func(o pod.Build) bool { return alike(o, b) })
-		if i < 0 {
+		for _, name := range b.After {
+			if !slices.Contains(services, name) {
+				services = append(services, name)
+			}
+		}
+		same := slices.IndexFunc(all, func(o pod.Build) bool { return alike(o, b) })
+		if same < 0 {
 			all = append(all, b)
 			continue
 		}
-		names := all[i].Tags[:len(all[i].Services)]
-		rest := all[i].Tags[len(all[i].Services):]
-		all[i].Tags = compact(slices.Concat(names, b.Tags[:1], rest, b.Tags[1:]))
-		all[i].Services = append(all[i].Services, b.Services...)
+		names := all[same].Tags[:len(all[same].Services)]
+		rest := all[same].Tags[len(all[same].Services):]
+		all[same].Tags = compact(slices.Concat(names, b.Tags[:1], rest, b.Tags[1:]))
+		all[same].Services = append(all[same].Services, b.Services...)
 	}
 	slices.SortFunc(all, func(a, b pod.Build) int { return strings.Compare(a.Image(), b.Image()) })
 	return all
@@ -108,7 +115,7 @@ func (t construction) build(s types.ServiceConfig) pod.Build {
 
 // contextOf is the image of a service as a context.
 func (t construction) contextOf(s types.ServiceConfig, service string) string {
-	other, ok := t.project.Model.Services[service]
+	other, ok := t.project.Model.AllServices()[service]
 	if !ok {
 		t.problem(s, "build.additional_contexts", "", "no service named %q", service)
 	}

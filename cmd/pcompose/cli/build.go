@@ -13,7 +13,6 @@ import (
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/compose/graph"
 	"github.com/pcompose/pcompose/engine"
-	"github.com/pcompose/pcompose/engine/build"
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/planner/desired"
@@ -142,10 +141,6 @@ func (r runner) build(ctx context.Context, project *engine.Project, plan *planne
 	var errs []error
 	for _, err := range parts(err) {
 		var step *execute.StepError
-		var failed *build.StepError
-		if errors.As(err, &failed) {
-			failed.File = compose.Position{File: failed.File}.Relative(r.env.dir).String()
-		}
 		if errors.As(err, &step) && r.env.loaded != nil {
 			if a, ok := step.Step.Action.(planner.BuildImage); ok {
 				path := compose.Path("services", a.Build.Services[0], "build")

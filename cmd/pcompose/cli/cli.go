@@ -176,7 +176,7 @@ func (env *Env) open() (*engine.Engine, error) {
 		return nil, fmt.Errorf("cannot work on pods as user %d outside of the user's namespaces", uid)
 	}
 	g := env.global
-	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, NetworkCmd: g.networkCmd, Command: env.command, LookupEnv: env.lookup, Environ: func() []string { return environ(env) }, Checkout: contexts(env)})
+	return engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, NetworkCmd: g.networkCmd, Command: env.command, LookupEnv: env.lookup, Environ: func() []string { return environ(env) }, Dir: env.dir, Checkout: contexts(env)})
 }
 
 // withEngine runs do with the engine the global flags ask for.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
+	"github.com/pcompose/pcompose/engine"
 	"github.com/pcompose/pcompose/engine/image"
 )
 
@@ -80,8 +81,12 @@ func newImagePrune(env *Env, run action[imagePruneOptions]) *cobra.Command {
 	return cmd
 }
 
-func runImagePrune(_ context.Context, env *Env, opt *imagePruneOptions) error {
-	return env.withImages(func(store *image.Store) error {
+func runImagePrune(ctx context.Context, env *Env, opt *imagePruneOptions) error {
+	return env.withEngine(func(e *engine.Engine) error {
+		store, err := e.Images()
+		if err != nil {
+			return err
+		}
 		if env.global.dryRun {
 			intents, err := intentToPruneImages(store, opt.all)
 			return errors.Join(env.would(intents), err)
@@ -92,6 +97,9 @@ func runImagePrune(_ context.Context, env *Env, opt *imagePruneOptions) error {
 		}
 		if !opt.force && !env.ui.Confirm(fmt.Sprintf("This removes %s that no container uses, podman's too. Continue?", which)) {
 			return nil
+		}
+		if err := engine.SweepBuilds(ctx, e); err != nil {
+			return err
 		}
 		removed, err := store.Prune(opt.all)
 		showRemoved(env.ui, removed)
