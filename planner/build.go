@@ -81,7 +81,7 @@ func addBuilds(u *up) error {
 func whyBuild(u *up, f *fate, c pod.Container, build pod.Build) (why string, pull bool) {
 	policy := c.Pull
 	// A registry that is asked gives one name only.
-	pull = build.Registry && len(build.Services) == 1 && policy != pod.PullNever && policy != pod.PullBuild
+	pull = build.Registry(c.Image) && len(build.Services) == 1 && policy != pod.PullNever && policy != pod.PullBuild
 	_, have := u.observed.Images[c.Image]
 	switch {
 	case u.opt.Build == BuildAll:

@@ -42,7 +42,7 @@ func (u *up) pullImages() error {
 func pullFor(u *up, c pod.Container, image string) (Step, error) {
 	build, isBuilt := u.desired.BuildOf(image)
 	switch {
-	case isBuilt && u.opt.Build == BuildNone && !build.Registry:
+	case isBuilt && u.opt.Build == BuildNone && !build.Registry(image):
 		return Step{}, fmt.Errorf("cannot create container %q: image %q is not in the store, and nothing is to be built: leave --no-build out", c.Name, image)
 	case image != c.Image:
 		return Step{Action: PullImage{Image: image}, Why: fmt.Sprintf("not in the store, and service %s mounts it", c.Service)}, nil

@@ -10,8 +10,8 @@ type Build struct {
 	// Services have the image, sorted. Their images come first among Tags, the names that the image gets.
 	Services []string
 	Tags     []string
-	// Registry says that the first name is one that the file gives, so that a registry may have the image.
-	Registry bool `json:",omitempty"`
+	// Unnamed are those of Tags that the file does not give, so that no registry has them.
+	Unnamed []string `json:",omitempty"`
 	// Context is an absolute folder, or the URL of a git repository or an archive; "" with an Inline that needs none.
 	Context string `json:",omitempty"`
 	// Dockerfile is a path, relative ones below Context; "" is Dockerfile. Inline is its text instead.
@@ -73,6 +73,9 @@ func (b *Build) SetArg(name, value string) {
 	}
 	b.Args[name] = value
 }
+
+// Registry says whether a registry may have an image of that name.
+func (b Build) Registry(image string) bool { return !slices.Contains(b.Unnamed, image) }
 
 // BuildOf finds how an image is built, by any of its names.
 func (s Spec) BuildOf(image string) (Build, bool) {

@@ -40,6 +40,7 @@ func (t construction) builds() []pod.Build {
 		rest := all[same].Tags[len(all[same].Services):]
 		all[same].Tags = compact(slices.Concat(names, b.Tags[:1], rest, b.Tags[1:]))
 		all[same].Services = append(all[same].Services, b.Services...)
+		all[same].Unnamed = append(all[same].Unnamed, b.Unnamed...)
 	}
 	slices.SortFunc(all, func(a, b pod.Build) int { return strings.Compare(a.Image(), b.Image()) })
 	return all
@@ -48,7 +49,7 @@ func (t construction) builds() []pod.Build {
 // alike says whether two services build the same, but for its names and the labels that say whose it is.
 func alike(a, b pod.Build) bool {
 	a.Services, b.Services, a.Tags, b.Tags = nil, nil, nil, nil
-	a.Registry, b.Registry = false, false
+	a.Unnamed, b.Unnamed = nil, nil
 	a.Labels, b.Labels = maps.Clone(a.Labels), maps.Clone(b.Labels)
 	delete(a.Labels, labelService)
 	delete(b.Labels, labelService)
@@ -70,12 +71,15 @@ func compact(list []string) []string {
 func (t construction) build(s types.ServiceConfig) pod.Build {
 	b := s.Build
 	out := pod.Build{
-		Services: []string{s.Name}, Tags: compact(append([]string{imageOf(t.translation, s)}, b.Tags...)), Registry: s.Image != "",
+		Services: []string{s.Name}, Tags: compact(append([]string{imageOf(t.translation, s)}, b.Tags...)),
 		Context: b.Context, Dockerfile: b.Dockerfile, Inline: b.DockerfileInline, Target: b.Target,
 		Labels:    map[string]string{},
 		CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, ExtraHosts: hosts(b.ExtraHosts),
 		NoCache: b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize), Privileged: b.Privileged,
 		Ulimits: ulimits(b.Ulimits), Platform: s.Platform,
+	}
+	if s.Image == "" {
+		out.Unnamed = out.Tags[:1:1]
 	}
 	if out.Inline != "" {
 		out.Dockerfile = ""

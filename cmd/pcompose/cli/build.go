@@ -121,10 +121,10 @@ func (o *buildOptions) settle(env *Env, spec *pod.Spec) {
 func pushBuilt(plan *planner.Plan) {
 	for _, step := range plan.Steps {
 		a, ok := step.Action.(planner.BuildImage)
-		if !ok || !a.Build.Registry {
+		if !ok {
 			continue
 		}
-		for _, tag := range a.Build.Tags {
+		for _, tag := range slices.DeleteFunc(slices.Clone(a.Build.Tags), func(tag string) bool { return !a.Build.Registry(tag) }) {
 			plan.Steps = append(plan.Steps, planner.Step{ID: len(plan.Steps) + 1, Action: planner.PushImage{Image: tag}, Why: "asked to push", After: []int{step.ID}})
 		}
 	}

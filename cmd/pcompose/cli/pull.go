@@ -151,7 +151,7 @@ func (s *selection) needs(spec pod.Spec, observed pod.Status) (*planner.Plan, er
 		_, have := observed.Images[c.Image]
 		build, builds := spec.BuildOf(c.Image)
 		switch {
-		case builds && (s.options().Build != planner.BuildNone || !build.Registry):
+		case builds && (s.options().Build != planner.BuildNone || !build.Registry(c.Image)):
 			return "" // planner.Build has its registry asked
 		case s.pull == "always":
 			return "asked to pull"
