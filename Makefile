@@ -19,7 +19,7 @@ LINT_DIR := $(CACHE)/golangci-lint-$(GOLANGCI_LINT)
 export NFPM_VERSION := v2.44.0
 NFPM_DIR := $(CACHE)/nfpm-$(NFPM_VERSION)
 # testdata is no part of ./..., but is code all the same.
-ALL := ./... ./testdata/bench ./testdata/lab ./testdata/man ./testdata/report
+ALL := ./... ./testdata/bench ./testdata/bench/flow ./testdata/lab ./testdata/man ./testdata/report
 # What a test run leaves for its own end: before, skips.
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips

@@ -1,7 +1,7 @@
 // Command bench measures pcompose beside docker compose and podman-compose, where they are installed, and beside the
 // floor: the same number of containers started by the bare OCI runtime, in parallel, on prepared bundles and mounts.
 //
-//	lab run -- bench -pcompose bin/pcompose [-runs 5] [-services 1,5,20,50] [-only pcompose,docker,podman]
+//	lab run -- bench -pcompose bin/pcompose [-runs 5] [-services 1,5,20,50] [-only pcompose,docker,podman] [-network]
 //
 // All run in turn on the same machine, in every round, so that what disturbs one disturbs all; medians are printed.
 // Peers that live elsewhere, in a container or another root, are reached by the command in BENCH_ENTER, which must see
@@ -26,6 +26,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "`rounds`, of which the median counts")
 	services := flag.String("services", "1,5,20,50", "numbers of services")
 	only := flag.String("only", "pcompose,docker,podman", "who takes part")
+	flag.BoolVar(&o.network, "network", false, "measure nothing but throughput and the cost of cells")
 	flag.Parse()
 	for _, n := range strings.Split(*services, ",") {
 		count, err := strconv.Atoi(n)
@@ -50,6 +51,7 @@ type options struct {
 	runs          int
 	services      []int
 	only          []string
+	network       bool
 }
 
 // step is a command whose time is measured, in the order in which a round runs them.
@@ -97,6 +99,9 @@ func bench(o options) error {
 			c.close()
 		}
 	}()
+	if o.network {
+		return throughput(dir, o, contenders)
+	}
 	floor, err := newFloor(dir, slices.Max(o.services))
 	if err != nil {
 		return err
@@ -108,7 +113,10 @@ func bench(o options) error {
 		return err
 	}
 	printTable(os.Stdout, o, contenders, times)
-	return extras(dir, o, contenders)
+	if err := extras(dir, o, contenders); err != nil {
+		return err
+	}
+	return throughput(dir, o, contenders)
 }
 
 // measure runs everybody in turn, o.runs times for each number of services.

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// turnSeconds is how long each measurement sends, turnsOfRun how often it is done in a round.
+	turnSeconds = "0.4"
+	turnsOfRun  = 6
+	// flowPort is the first contender's published port, of the range that nothing is given from.
+	flowPort = 18461
+)
+
+// ways are what throughput is measured on.
+func ways() []string { return []string{"cell to cell", "published port", "localhost port"} }
+
+// throughput prints how fast bytes get from a container to another, and from the host through a published port.
+func throughput(dir string, o options, contenders []*contender) error {
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "flow"), "./testdata/bench/flow")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build flow: %w\n%s", err, said)
+	}
+	host, err := hostAddress()
+	if err != nil {
+		return err
+	}
+	var flows []flow
+	for i, c := range contenders {
+		f, err := c.startFlow(dir, host, flowPort+i)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		flows = append(flows, f)
+	}
+	rates := map[string][]float64{}
+	// Many short turns: what disturbs the machine meanwhile disturbs all alike.
+	for range o.runs * turnsOfRun {
+		for _, f := range flows {
+			for i, argv := range f.ways {
+				rate, err := f.rate(append(argv, turnSeconds))
+				if err != nil {
+					return fmt.Errorf("%s: %w", f.name, err)
+				}
+				rates[f.name+ways()[i]] = append(rates[f.name+ways()[i]], rate)
+			}
+		}
+	}
+	fmt.Printf("\nthroughput in MB/s, one TCP connection: median, and middle half, of %d turns (bar: docker's bridge)\n", o.runs*turnsOfRun)
+	for _, way := range ways() {
+		fmt.Printf("  %-16s", way)
+		for _, f := range flows {
+			all := slices.Sorted(slices.Values(rates[f.name+way]))
+			fmt.Printf("  %s %.0f (%.0f-%.0f)", f.name, all[len(all)/2], all[len(all)/4], all[len(all)*3/4])
+		}
+		fmt.Println()
+	}
+	for _, f := range flows {
+		if _, err := f.compose(f.file, "down", "-t", "0"); err != nil {
+			return err
+		}
+	}
+	return furtherCells(dir, o, contenders)
+}
+
+// flow is a contender's project whose throughput is measured: the commands that send, but for how long.
+type flow struct {
+	*contender
+	file string
+	ways [][]string
+}
+
+// startFlow brings a project of two containers up.
+func (c *contender) startFlow(dir, host string, port int) (flow, error) {
+	f, program := flow{contender: c, file: filepath.Join(dir, fmt.Sprintf("flows%d", port), "compose.yaml")}, filepath.Join(dir, "flow")
+	// What a pod would put into one namespace is to be measured in two, as docker has it.
+	service := "    image: docker.io/library/busybox:latest\n    x-pcompose: {network: own}\n    volumes: [\"" + program + ":/flow:ro\"]\n"
+	err := writeFile(f.file, "services:\n  server:\n"+service+"    command: [/flow, serve, \":5001\"]\n"+
+		fmt.Sprintf("    ports: [\"%d:5001\"]\n", port)+"  client:\n"+service+"    command: sleep infinity\n")
+	if err != nil {
+		return f, err
+	}
+	if _, err := c.compose(f.file, "up", "-d"); err != nil {
+		return f, err
+	}
+	inside := append(slices.Clone(c.argv), "-f", f.file, "-p", project(f.file), "exec", "-T", "client", "/flow", "send", "server:5001")
+	f.ways = [][]string{slices.Clip(inside), {program, "send", net.JoinHostPort(host, strconv.Itoa(port))}, {program, "send", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}}
+	return f, c.until(func() error { _, err := c.rate(append(f.ways[0], "0")); return err })
+}
+
+// rate runs a command that prints MB/s.
+func (c *contender) rate(argv []string) (float64, error) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = c.environ()
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, said.Bytes())
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+}
+
+// hostAddress is the address by which this machine reaches others: no packet is sent.
+func hostAddress() (string, error) {
+	c, err := net.Dial("udp4", "192.0.2.1:9")
+	if err != nil {
+		return "", errors.New("this machine has no address but its loopback, by which published ports are reached")
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).IP.String(), nil
+}
+
+// furtherCells prints what a service costs more that has a cell of its own.
+func furtherCells(dir string, o options, contenders []*contender) error {
+	const services = 20
+	for _, c := range contenders {
+		if c.engine != nil {
+			continue
+		}
+		var took [2][]time.Duration
+		for range o.runs {
+			for i, network := range []string{"shared", "own"} {
+				file := filepath.Join(dir, "cells"+network, "compose.yaml")
+				if err := writeProject(filepath.Join(dir, "cells"+network), services); err != nil {
+					return err
+				}
+				content, err := os.ReadFile(projectFile(filepath.Join(dir, "cells"+network), services))
+				if err == nil {
+					err = writeFile(file, "x-pcompose: {network: "+network+"}\n"+string(content))
+				}
+				if err != nil {
+					return err
+				}
+				up, err := c.compose(file, "up", "-d")
+				if err != nil {
+					return err
+				}
+				took[i] = append(took[i], up)
+				if _, err := c.compose(file, "down", "-t", "0"); err != nil {
+					return err
+				}
+			}
+		}
+		slices.Sort(took[0])
+		slices.Sort(took[1])
+		each := (took[1][len(took[1])/2] - took[0][len(took[0])/2]) / (services - 1)
+		fmt.Printf("\neach further cell of up -d: %.1f ms (bar 5 ms): %s\n", milliseconds(each), verdict(each <= 5*time.Millisecond))
+	}
+	return nil
+}
