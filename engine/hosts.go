@@ -53,7 +53,7 @@ func (b *bundle) resolvConf(host []byte) []byte {
 	if cell.Resolver {
 		server = resolver.Addr()
 	}
-	return sandbox.ResolvConf(host, b.record.Container.DNS, server)
+	return sandbox.ResolvConf(host, b.record.Container.DNS, server, cell.Servers)
 }
 
 // linkSysctls are a container's sysctls with those of its places on networks, whose interface is known by now.

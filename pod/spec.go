@@ -84,6 +84,8 @@ type Cell struct {
 	Mode NetworkMode `json:",omitempty"`
 	// Resolver says that the pod answers DNS in it, on 127.0.0.11; not where a container has that port itself.
 	Resolver bool `json:",omitempty"`
+	// Servers are whom the resolver asks for what the pod does not know, from within the cell; none is the host's.
+	Servers []string `json:",omitempty"`
 	// Links are sorted by network. The first cell, which is the router, has none until there is a second.
 	Links []Link `json:",omitempty"`
 }

@@ -257,7 +257,7 @@ func (p *partition) why(i int, first *cell) string {
 	if first == nil || c.class == first.class {
 		return "as before"
 	}
-	return fmt.Sprintf("on networks %s, not %s", networkNames(c.class), networkNames(first.class))
+	return whyClass(c.class, first.class)
 }
 
 // fresh is a name for a cell that is made for a container, which nothing else has.
@@ -276,10 +276,14 @@ func (p *partition) list() []pod.Cell {
 	all := []pod.Cell{{Name: pod.DefaultCell, Resolver: true}}
 	for _, c := range p.cells {
 		resolver := c.mode == "" && !slices.ContainsFunc(c.units, (*unit).answersNames)
+		var servers []string
+		if resolver {
+			servers = c.units[0].members[0].DNS.Servers
+		}
 		if c.name == pod.DefaultCell {
-			all[0].Resolver = resolver
+			all[0].Resolver, all[0].Servers = resolver, servers
 		} else {
-			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode, Resolver: resolver})
+			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode, Resolver: resolver, Servers: servers})
 		}
 	}
 	slices.SortFunc(all[1:], func(a, b pod.Cell) int { return strings.Compare(a.Name, b.Name) })

@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 }
 
 // parse reads lines: "network KEY [subnet=P] [range=P] [gateway=A] [reserved=A] [internal] [ipv6]", or a container's name
-// and words: a port, @network[=address], mode=M, image=I, own, shared, cap=C, sysctl=S, priority=N.
+// and words: a port, @network[=address], mode=M, image=I, own, shared, cap=C, sysctl=S, dns=S, priority=N.
 func parse(t *testing.T, text string) pod.Spec {
 	var spec pod.Spec
 	for line := range strings.Lines(text) {
@@ -144,6 +144,8 @@ func container(t *testing.T, c *pod.Container, word string) {
 		c.Sharing = pod.Sharing(key)
 	case key == "cap":
 		c.Isolation.CapAdd = append(c.Isolation.CapAdd, value)
+	case key == "dns":
+		c.DNS.Servers = append(c.DNS.Servers, value)
 	case key == "sysctl":
 		c.Isolation.Sysctls = map[string]string{value: "1"}
 	case key == "priority":

@@ -150,11 +150,27 @@ func class(c pod.Container) string {
 		all = append(all, name)
 	}
 	slices.Sort(all)
-	return strings.Join(all, ",")
+	networks := strings.Join(all, ",")
+	// A cell has one resolver, which asks these.
+	if len(c.DNS.Servers) > 0 {
+		networks += dnsMark + strings.Join(c.DNS.Servers, ",")
+	}
+	return networks
 }
 
-// networkNames is a class as a user reads it.
-func networkNames(class string) string { return cmp.Or(strings.ReplaceAll(class, ",", ", "), "none") }
+// dnsMark stands in a class between networks and DNS servers.
+const dnsMark = " dns "
+
+// whyClass is why units of two classes are apart, as a user reads it.
+func whyClass(class, other string) string {
+	networks, servers, _ := strings.Cut(class, dnsMark)
+	otherNetworks, otherServers, _ := strings.Cut(other, dnsMark)
+	list := func(s, none string) string { return cmp.Or(strings.ReplaceAll(s, ",", ", "), none) }
+	if networks != otherNetworks {
+		return fmt.Sprintf("on networks %s, not %s", list(networks, "none"), list(otherNetworks, "none"))
+	}
+	return fmt.Sprintf("dns is %s, not %s", list(servers, "the host's"), list(otherServers, "the host's"))
+}
 
 // alone is why a container's cell is its own.
 func alone(c pod.Container) string {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"time"
 
@@ -13,9 +12,9 @@ import (
 
 // forward asks the servers, one after the other, until one answers, and gives its answer as it is: what we do not
 // understand passes too. When none does, the answer says so. It is given up when over is closed.
-func forward(servers []netip.AddrPort, question []byte, tcp bool, over <-chan struct{}) []byte {
-	for _, server := range servers {
-		reply, err := ask(server, question, tcp, over)
+func forward(view *View, question []byte, tcp bool, over <-chan struct{}) []byte {
+	for _, server := range view.Upstream() {
+		reply, err := view.ask(server, question, tcp, over)
 		if err == nil && !failed(reply) {
 			return reply
 		}
@@ -46,12 +45,12 @@ func failed(reply []byte) bool {
 }
 
 // ask sends a question to one server, from a port of its own: who would forge the answer has to guess it.
-func ask(server netip.AddrPort, question []byte, tcp bool, over <-chan struct{}) ([]byte, error) {
+func (v *View) ask(server netip.AddrPort, question []byte, tcp bool, over <-chan struct{}) ([]byte, error) {
 	network := "udp"
 	if tcp {
 		network = "tcp"
 	}
-	conn, err := net.DialTimeout(network, server.String(), upstreamTimeout)
+	conn, err := v.dial(network, server)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +64,7 @@ func ask(server netip.AddrPort, question []byte, tcp bool, over <-chan struct{})
 		case <-done:
 		}
 	}()
-	if err := conn.SetDeadline(time.Now().Add(upstreamTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return nil, err
 	}
 	if tcp {

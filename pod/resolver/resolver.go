@@ -36,6 +36,16 @@ type View struct {
 	// Upstream gives the servers that are asked for other names, one after the other; nil, as in a cell without a way
 	// out, asks none.
 	Upstream func() []netip.AddrPort
+	// Dial reaches those servers; nil is from where the resolver runs.
+	Dial func(network string, to netip.AddrPort) (net.Conn, error)
+}
+
+// dial reaches a server.
+func (v *View) dial(network string, to netip.AddrPort) (net.Conn, error) {
+	if v.Dial != nil {
+		return v.Dial(network, to)
+	}
+	return net.DialTimeout(network, to.String(), Timeout)
 }
 
 // Service is where a port of a service is: an answer to SRV (RFC 2782).
@@ -60,11 +70,11 @@ type Server struct {
 // maxAsking bounds the questions of one cell that wait for upstream servers, so that none can use up our descriptors.
 const maxAsking = 128
 
-// Timeouts of a question to one upstream server, and of a silent TCP connection. Five seconds is what resolv.conf(5)
+// Timeout is of a question to one upstream server, idleTimeout of a silent TCP connection. Five seconds is what resolv.conf(5)
 // waits for each.
 const (
-	upstreamTimeout = 5 * time.Second
-	idleTimeout     = 10 * time.Second
+	Timeout     = 5 * time.Second
+	idleTimeout = 10 * time.Second
 )
 
 // New answers on two sockets, until Close, from an empty view. It takes the sockets over.
@@ -131,7 +141,7 @@ func (s *Server) serveUDP() {
 			continue // too many wait already: who asked asks again
 		}
 		go func() {
-			_, _ = s.udp.WriteTo(forward(view.Upstream(), question, false, s.over), from)
+			_, _ = s.udp.WriteTo(forward(view, question, false, s.over), from)
 			<-s.asking
 		}()
 	}
@@ -178,7 +188,7 @@ func (s *Server) converse(conn net.Conn) {
 		view := s.now()
 		reply, done := s.answer(view, question, true)
 		if !done {
-			reply = forward(view.Upstream(), question, true, s.over)
+			reply = forward(view, question, true, s.over)
 		}
 		if err := conn.SetDeadline(time.Now().Add(idleTimeout)); err != nil || writeMessage(conn, reply) != nil {
 			return

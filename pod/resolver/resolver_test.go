@@ -142,6 +142,49 @@ func addressOf(t *testing.T, s *resolver.Server) netip.AddrPort {
 	return netip.MustParseAddrPort(s.LocalAddr().String())
 }
 
+// TestElsewhere: what the pod has goes before what others have, and those before the servers.
+func TestElsewhere(t *testing.T) {
+	v, asked := view(), 0
+	v.Elsewhere = func() resolver.View {
+		asked++
+		return resolver.View{
+			Names:    map[string][]netip.Addr{"web": {netip.MustParseAddr("10.9.0.9")}, "far": {netip.MustParseAddr("10.9.0.2")}},
+			Pointers: map[netip.Addr]string{netip.MustParseAddr("10.9.0.2"): "far-1"},
+		}
+	}
+	_, udp, _ := start(t, v)
+	if got, err := udp.LookupHost(t.Context(), "web."); err != nil || len(got) != 3 || asked != 0 {
+		t.Errorf("web is %v, %v, others were asked %d times", got, err, asked)
+	}
+	if got, err := udp.LookupHost(t.Context(), "far."); err != nil || !slices.Equal(got, []string{"10.9.0.2"}) {
+		t.Errorf("far is %v, %v", got, err)
+	}
+	if got, err := udp.LookupAddr(t.Context(), "10.9.0.2"); err != nil || !slices.Equal(got, []string{"far-1."}) {
+		t.Errorf("10.9.0.2 is %v, %v", got, err)
+	}
+	if got, err := udp.LookupHost(t.Context(), "nobody."); err == nil {
+		t.Errorf("nobody is %v", got)
+	}
+}
+
+// TestDial: servers are asked by the way that the view has.
+func TestDial(t *testing.T) {
+	behind, _, _ := start(t, view())
+	v := resolver.View{
+		Upstream: func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")} },
+		Dial: func(network string, to netip.AddrPort) (net.Conn, error) {
+			if to.String() != "192.0.2.1:53" {
+				t.Errorf("%s is dialled", to)
+			}
+			return net.Dial("udp", behind.LocalAddr().String())
+		},
+	}
+	_, udp, _ := start(t, v)
+	if got, err := udp.LookupHost(t.Context(), "db."); err != nil || !slices.Equal(got, []string{"10.0.0.4"}) {
+		t.Errorf("db is %v, %v", got, err)
+	}
+}
+
 // TestLarge cuts an answer that does not fit a datagram, which makes the client ask again over TCP.
 func TestLarge(t *testing.T) {
 	v := resolver.View{Names: map[string][]netip.Addr{}}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/pcompose/pcompose/pod"
 )
@@ -117,4 +118,19 @@ func linksOf(t pod.Topology, cell string) []pod.Link {
 		}
 	}
 	return nil
+}
+
+// DialFrom connects from within a cell, as its containers would.
+func DialFrom(s *Sandbox, cell, network string, to netip.AddrPort, timeout time.Duration) (c net.Conn, err error) {
+	s.mu.Lock()
+	ns := s.cell(cell)
+	s.mu.Unlock()
+	if ns == nil {
+		return nil, fmt.Errorf("cannot dial from cell %q: there is no such cell", cell)
+	}
+	err = ns.do(func() (err error) {
+		c, err = net.DialTimeout(network, to.String(), timeout)
+		return err
+	})
+	return c, err
 }

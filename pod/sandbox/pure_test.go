@@ -99,10 +99,22 @@ func TestResolvConf(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := string(ResolvConf([]byte(test.host), test.dns, netip.Addr{})); got != test.want {
+			if got := string(ResolvConf([]byte(test.host), test.dns, netip.Addr{}, nil)); got != test.want {
 				t.Errorf("resolv.conf is\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+	// A cell's resolver asks the servers of the cell; who wants others has those.
+	here := netip.MustParseAddr("127.0.0.11")
+	for _, test := range []struct {
+		servers, asks []string
+		want          string
+	}{
+		{nil, nil, "127.0.0.11"}, {[]string{"9.9.9.9"}, []string{"9.9.9.9"}, "127.0.0.11"}, {[]string{"9.9.9.9"}, nil, "9.9.9.9"}, {nil, []string{"9.9.9.9"}, "127.0.0.11"},
+	} {
+		if got := string(ResolvConf(nil, pod.DNS{Servers: test.servers}, here, test.asks)); got != "nameserver "+test.want+"\n" {
+			t.Errorf("%v of a cell that asks %v: %s", test.servers, test.asks, got)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pcompose/pcompose/pod"
@@ -35,8 +36,8 @@ func HostResolvConf(root string) ([]byte, error) {
 // ResolvConf is the content of a container's resolv.conf: the host's, with what dns says in place of each part.
 // Servers on the host's loopback, or on one of its links (fe80::1%eth0), cannot be reached from the pod and are
 // left out; when none remains the file says so, and no server is made up. Search ["."] means no search list. A cell with
-// a resolver, at a valid address, has that one in place of the host's servers: it asks them.
-func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr) []byte {
+// a resolver, at a valid address, has that one in place of the servers that it asks: the host's, or asks.
+func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr, asks []string) []byte {
 	r := parseResolv(host)
 	var servers []string
 	for _, s := range r.servers {
@@ -47,7 +48,7 @@ func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr) []byte {
 	if resolver.IsValid() {
 		servers = []string{resolver.String()}
 	}
-	if len(dns.Servers) > 0 {
+	if len(dns.Servers) > 0 && !(resolver.IsValid() && slices.Equal(dns.Servers, asks)) {
 		servers = dns.Servers
 	}
 	if len(dns.Search) > 0 {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,14 +18,34 @@ func (n *network) tellNames(running []pod.Container, ready map[string]bool) erro
 	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
 	topology := n.pod.Topology
 	for cell, server := range n.names {
-		elsewhere := n.elsewhere(cell)
+		elsewhere, box := n.elsewhere(cell), n.sandbox
 		server.Show(func() resolver.View {
 			v := view(cell, topology, running, ready)
 			v.Elsewhere = elsewhere
+			if asks := servers(cell, topology); len(asks) > 0 {
+				// As docker has it, they are asked from the container's place: one may be a container, or in the cell itself.
+				v.Upstream = func() []netip.AddrPort { return asks }
+				v.Dial = func(network string, to netip.AddrPort) (net.Conn, error) {
+					return sandbox.DialFrom(box, cell, network, to, resolver.Timeout)
+				}
+			}
 			return v
 		})
 	}
 	return n.tellOthers(running, ready)
+}
+
+// servers are whom the file has a cell's resolver ask.
+func servers(cell string, t pod.Topology) []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, c := range t.Cells {
+		for _, s := range c.Servers {
+			if a, err := netip.ParseAddr(s); err == nil && c.Name == cell {
+				all = append(all, netip.AddrPortFrom(a, resolver.Port))
+			}
+		}
+	}
+	return all
 }
 
 // view is what a cell knows of the containers that run.
