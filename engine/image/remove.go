@@ -120,6 +120,23 @@ func (s *Store) Prune(all bool) (Removed, error) {
 	return remove(s.storage, images)
 }
 
+// PruneOf is Prune of some images, by their IDs: those of them that have lost their names and have no container.
+func (s *Store) PruneOf(ids []string) error {
+	images, err := s.storage.Images()
+	if err != nil {
+		return fmt.Errorf("cannot list images: %w", err)
+	}
+	users, err := usersOf(s.storage)
+	if err != nil {
+		return err
+	}
+	images = slices.DeleteFunc(images, func(img storage.Image) bool {
+		return !slices.Contains(ids, img.ID) || len(users[img.ID])+len(img.Names) > 0
+	})
+	_, err = remove(s.storage, images)
+	return err
+}
+
 // remove deletes images with the layers that nothing else needs.
 func remove(store storage.Store, images []storage.Image) (Removed, error) {
 	layers, err := layersOf(store)

@@ -63,7 +63,9 @@ func New(triggers []pod.Trigger, builds map[string][]string) (*Set, error) {
 				return nil, fmt.Errorf("services.%s.develop.watch[%d].include: %w", t.Service, t.Index, err)
 			}
 		}
-		if list := builds[t.Service]; len(list) > 0 && t.Context != "" {
+		// One that ignores everything but a few lists what the image is made of, and says nothing of what may be synced: so
+		// docker compose has it.
+		if list := builds[t.Service]; len(list) > 0 && t.Context != "" && !slices.Contains(list, "*") {
 			build, err := newMatcher(t.Context, list)
 			if err != nil {
 				return nil, fmt.Errorf("the .dockerignore of service %q: %w", t.Service, err)

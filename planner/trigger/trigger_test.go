@@ -31,13 +31,13 @@ func describe(files []Sync, a Actions) string {
 
 func TestChanged(t *testing.T) {
 	set, err := New([]pod.Trigger{
-		{Service: "web", Path: "/p/src", Dir: true, Action: pod.TriggerSync, Target: "/app", Ignore: []string{"node_modules/", "/p/src/absolute", "*.log", "!keep.log"}},
+		{Service: "web", Path: "/p/src", Dir: true, Action: pod.TriggerSync, Target: "/app", Context: "/p", Ignore: []string{"node_modules/", "/p/src/absolute", "*.log", "!keep.log"}},
 		{Service: "web", Index: 1, Path: "/p/package.json", Action: pod.TriggerRebuild, Context: "/p"},
 		{Service: "web", Index: 2, Path: "/p/conf", Dir: true, Action: pod.TriggerSyncRestart, Target: "/etc/app/", Include: []string{"*.conf"}},
 		{Service: "api", Path: "/p", Dir: true, Action: pod.TriggerSyncExec, Target: "/", Context: "/p"},
 		{Service: "api", Index: 1, Path: "/p/one", Action: pod.TriggerSync, Target: "/srv/"},
 		{Service: "api", Index: 2, Path: "/p/one", Action: pod.TriggerRestart, Target: ""},
-	}, map[string][]string{"api": {"*", "!one", "!src/shared"}})
+	}, map[string][]string{"api": {"**", "!one", "!src/shared"}, "web": {"*", "!app"}})
 	if err != nil {
 		t.Fatal(err)
 	}

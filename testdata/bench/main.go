@@ -155,7 +155,7 @@ func measureRound(c *contender, dir string, n int, times results) error {
 	return nil
 }
 
-// extras are the figures that are no times of commands: memory at the most services, and the throughput of logs.
+// extras are the figures that are no times of commands: memory at the most services, watches, and the throughput of logs.
 func extras(dir string, o options, contenders []*contender) error {
 	most := slices.Max(o.services)
 	fmt.Printf("\nmemory of the helpers of %d idle services (Pss_Anon; bar 8 MB)\n", most)
@@ -165,6 +165,16 @@ func extras(dir string, o options, contenders []*contender) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		fmt.Printf("  %-16s %8.1f MB\n", c.name, mb)
+	}
+	fmt.Printf("\nwatch: from a save to the file in the container, median of %d (bar 100 ms); %d files saved at once (bar 2 s)\n", watchSaves, watchFiles)
+	for _, c := range contenders {
+		w, ok, err := c.watches(dir)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.name, err)
+		case ok:
+			fmt.Printf("  %-16s %8.1f ms, %8.0f ms\n", c.name, float64(w.one.Microseconds())/1000, float64(w.many.Microseconds())/1000)
+		}
 	}
 	fmt.Printf("\nlogs of 100-byte lines, %d MB at once (bar: twice podman, nothing lost)\n", logMegabytes)
 	for _, c := range contenders {

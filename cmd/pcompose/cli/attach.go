@@ -26,10 +26,12 @@ type attachment struct {
 	prints, watched []string
 	// since is when up began: what was written before is not ours to show.
 	since time.Time
+	// triggers are what files are watched for, with --watch or the key.
+	triggers func() ([]pod.Trigger, error)
 }
 
-func newAttachment(opt *upOptions, project *compose.Project, spec pod.Spec, since time.Time) (attachment, error) {
-	a := attachment{opt: opt, spec: spec, since: since}
+func newAttachment(env *Env, opt *upOptions, project *compose.Project, spec pod.Spec) (attachment, error) {
+	a := attachment{opt: opt, spec: spec, since: opt.begun, triggers: func() ([]pod.Trigger, error) { return triggersOf(env, project, opt.services) }}
 	for _, c := range spec.Containers {
 		a.watched = append(a.watched, c.Service)
 	}
@@ -88,6 +90,8 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 	// Keys are taken once it is up: before, a question may have to be answered.
 	keys := menu{close: func() {}}
 	defer func() { keys.close() }()
+	files := &upWatch{attachment: a, runner: r, raising: w}
+	defer files.stop()
 	for {
 		select {
 		case err := <-w.risen:
@@ -95,8 +99,11 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 				return errors.Join(err, a.leave(r, w))
 			}
 			w.risen, first, keys = nil, w.first, a.offerMenu(r)
+			if a.opt.watch {
+				files.toggle(ctx)
+			}
 		case key := <-keys.keys:
-			if a.press(r, key) {
+			if a.press(ctx, r, files, key) {
 				return a.leave(r, w)
 			}
 		case err := <-w.ended:
@@ -110,6 +117,7 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 			}
 			return err
 		case c := <-first:
+			files.stop()
 			r.env.ui.Say("Aborting on container exit...")
 			if err := a.stopAll(ctx, r, w); err != nil {
 				return err
@@ -119,6 +127,7 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 			keys.close() // a later one may end us at once
 			r.env.ui.Say("Gracefully stopping... (press Ctrl+C again to force)")
 			interrupt(cause(s))
+			files.stop()
 			if err := a.stopAll(ctx, r, w); err != nil {
 				return errors.Join(err, cause(s))
 			}
@@ -131,12 +140,12 @@ func (a attachment) follow(ctx context.Context, r runner) error {
 func (a attachment) display(ctx context.Context, r runner) raising {
 	options := ui.LogOptions{NoPrefix: a.opt.noPrefix, NoColour: a.opt.noColour, Timestamps: a.opt.timestamps, Names: a.names()}
 	w := raising{
-		growing: newGrowing(r.e.Project(a.spec.Name)), first: make(chan pod.ContainerStatus, 1),
+		growing: newGrowing(fresh{func() logSource { return r.e.Project(a.spec.Name) }}), first: make(chan pod.ContainerStatus, 1),
 		risen: make(chan error, 1), ended: make(chan error, 1),
 	}
 	w.follow = &follower{
 		reader: reader{w.growing, a.spec.Name, logs.ReadOptions{Follow: true, Tail: -1, Since: a.since}, r.env.ui.Log(options)},
-		tells:  true, now: r.env.now, grown: make(chan []pod.ContainerStatus),
+		tells:  true, now: r.env.now, grown: make(chan []pod.ContainerStatus), acting: make(chan acting),
 		prints: func(c pod.ContainerStatus) bool {
 			return (!c.OneOff || c.Hook != "") && slices.Contains(a.prints, c.Service)
 		},
@@ -151,6 +160,9 @@ func (a attachment) display(ctx context.Context, r runner) raising {
 				return // that it ends is what it is for
 			}
 			r.explain(ctx, a.spec.Name, c)
+			if c.Run.Stopped && a.opt.watch {
+				return // a change of its files did that
+			}
 			if a.opt.abortOnExit || a.opt.abortOnFailure && c.Run.ExitCode != 0 {
 				select {
 				case w.first <- c:
@@ -195,7 +207,7 @@ func (a attachment) rise(ctx context.Context, r runner, w raising) error {
 		}
 		attach()
 	}
-	close(w.growing.again)
+	w.growing.settle()
 	observed, observeErr := r.e.Observe(context.WithoutCancel(ctx), a.spec.Name, nil)
 	select {
 	case w.follow.grown <- observed.Containers:

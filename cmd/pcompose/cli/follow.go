@@ -23,11 +23,22 @@ type follower struct {
 	// grown brings the containers once all that will start have started: before, their end is not the end. nil where
 	// nothing starts.
 	grown chan []pod.ContainerStatus
+	// acting tells that containers are stopped to be started again, whose end is not the end, and once they have been, what
+	// there is. nil where nobody does that.
+	acting chan acting
 
 	entries chan shown
 	readers sync.WaitGroup
 	errs    chan error
 	seen    map[string]*followed
+	// busy says that acting began.
+	busy bool
+}
+
+// acting is the beginning of what acts on containers, or with over its end.
+type acting struct {
+	over bool
+	all  []pod.ContainerStatus
 }
 
 // shown is an entry, if it has a name, and what follows when it has been printed; nil is nothing.
@@ -98,6 +109,11 @@ func (f *follower) watch(ctx context.Context, observed []pod.ContainerStatus) er
 			for _, c := range all {
 				f.note(ctx, c)
 			}
+		case a := <-f.acting:
+			f.busy = !a.over
+			for _, c := range a.all {
+				f.note(ctx, c)
+			}
 		case c, open := <-changes:
 			if !open {
 				return context.Cause(ctx)
@@ -115,7 +131,7 @@ func (f *follower) over() bool {
 			return false
 		}
 	}
-	return f.grown == nil
+	return f.grown == nil && !f.busy
 }
 
 // overtaken says whether what is told of a container is older than what is known: watches begin anew while a pod grows,

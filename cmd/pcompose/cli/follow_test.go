@@ -135,7 +135,7 @@ func TestFollowAGrowingPod(t *testing.T) {
 	if got := <-ends; got != "a-1  | migrates\na-1 exited with code 0\n" {
 		t.Errorf("at the first end is shown %q", got)
 	}
-	close(g.again)
+	g.settle()
 	serves := pod.Run{State: pod.StateRunning, StartedAt: at(7)}
 	f.grown <- []pod.ContainerStatus{status("demo-a-1", ran), status("demo-b-1", serves)}
 	changes <- status("demo-b-1", pod.Run{State: pod.StateCreated})

@@ -3,18 +3,22 @@ package cli
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/logs"
 )
 
 // growing are the logs of a pod that is being brought up. Its Watch goes on while containers come: an engine's tells
 // only of those there are when it begins.
 type growing struct {
 	logSource
-	// again asks for containers to be looked for once more; closed, the pod has all it will have, and its end is the end.
+	// again asks for containers to be looked for once more.
 	again chan struct{}
+	// settled says that the pod is up: from then on its end is the end.
+	settled atomic.Bool
 	// gone, when closed, ends the watch; left is closed when nobody watches any more.
 	gone, left chan struct{}
 }
@@ -31,8 +35,27 @@ func (g *growing) look() {
 	}
 }
 
+// settle says that the pod is up.
+func (g *growing) settle() {
+	g.settled.Store(true)
+	g.look()
+}
+
 // leave ends the watch; what was written so far is still shown.
 func (g *growing) leave() { close(g.gone) }
+
+// fresh is a pod's containers and logs as they are remembered now: a container that was made anew is another one.
+type fresh struct{ project func() logSource }
+
+// Watch is logSource's.
+func (f fresh) Watch(ctx context.Context) (<-chan pod.ContainerStatus, error) {
+	return f.project().Watch(ctx)
+}
+
+// Logs is logSource's.
+func (f fresh) Logs(ctx context.Context, container string, opt logs.ReadOptions, do func(logs.Line) error) error {
+	return f.project().Logs(ctx, container, opt, do)
+}
 
 // Watch sends the status of every container, and of those that change, more than once where it was asked to look again.
 func (g *growing) Watch(ctx context.Context) (<-chan pod.ContainerStatus, error) {
@@ -48,12 +71,9 @@ func (g *growing) forward(ctx context.Context, out chan<- pod.ContainerStatus) {
 	var changes <-chan pod.ContainerStatus
 	cancel := func() {}
 	defer func() { cancel() }()
-	for again := (<-chan struct{})(g.again); again != nil || changes != nil; {
+	for !g.settled.Load() || changes != nil {
 		select {
-		case _, open := <-again:
-			if !open {
-				again = nil
-			}
+		case <-g.again:
 			cancel()
 			watching, stop := context.WithCancel(ctx)
 			cancel = stop

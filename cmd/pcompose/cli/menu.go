@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -63,19 +64,20 @@ func (a attachment) offerMenu(r runner) menu {
 		return none
 	}
 	if m.keys != nil {
-		r.env.ui.Say("Keys: d detaches and leaves the services running, Ctrl+C stops them")
+		r.env.ui.Say("Keys: d detaches and leaves the services running, w watches files or ends that, Ctrl+C stops the services")
 	}
 	return m
 }
 
 // press does what a key of the menu means. It says whether up is to detach.
-func (a attachment) press(r runner, key byte) bool {
+func (a attachment) press(ctx context.Context, r runner, files *upWatch, key byte) bool {
 	switch key {
 	case 'd':
+		files.detach(ctx)
 		r.env.ui.Say("Detached: %s goes on running (pcompose logs -f shows it, pcompose stop stops it)", a.spec.Name)
 		return true
 	case 'w':
-		r.env.ui.Say("Watch is not there yet: it comes with a later version")
+		files.toggle(ctx)
 	}
 	return false
 }

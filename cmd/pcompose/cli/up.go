@@ -19,6 +19,9 @@ type upOptions struct {
 	noPrefix, noColour, timestamps bool
 	attach, noAttach               []string
 	attachDependencies, menu       bool
+	watch                          bool
+	// begun is when the command was given.
+	begun time.Time
 }
 
 func newUp(env *Env, run action[upOptions]) *cobra.Command {
@@ -58,6 +61,7 @@ func newUp(env *Env, run action[upOptions]) *cobra.Command {
 	f.BoolVar(&opt.noColour, "no-color", false, "Print without colours")
 	f.BoolVar(&opt.timestamps, "timestamps", false, "Show the time of each line")
 	f.BoolVar(&opt.menu, "menu", menuByDefault(env.getenv("COMPOSE_MENU")), "Take keys in a terminal: d detaches (COMPOSE_MENU)")
+	f.BoolVarP(&opt.watch, "watch", "w", false, "Watch files as develop.watch says; with -d in the background")
 	return cmd
 }
 
@@ -70,6 +74,8 @@ func (o *upOptions) check() error {
 		return errors.New("--abort-on-container-exit and --abort-on-container-failure contradict each other")
 	case o.detach && (aborts || len(o.attach) > 0 || o.attachDependencies):
 		return errors.New("-d and --wait show no logs: they go with none of --attach, --attach-dependencies, --abort-on-container-exit, --abort-on-container-failure, --exit-code-from")
+	case o.noStart && o.watch:
+		return errors.New("--no-start starts nothing that files could go into: it does not go with --watch")
 	case o.noStart && (o.wait || aborts):
 		return errors.New("--no-start starts nothing to wait for")
 	}
@@ -77,8 +83,7 @@ func (o *upOptions) check() error {
 }
 
 func runUp(ctx context.Context, env *Env, opt *upOptions) error {
-	begun := env.now()
-	opt.asks = true
+	opt.begun, opt.asks = env.now(), true
 	planning, stop := env.interruptible(ctx)
 	defer stop()
 	project, spec, err := opt.desire(planning, env)
@@ -87,6 +92,11 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 	}
 	if s := opt.exitCodeFrom; s != "" && !has(spec, s) {
 		return fmt.Errorf("--exit-code-from: no such service: %q", s)
+	}
+	if opt.watch {
+		if err := opt.watches(env, project, spec); err != nil {
+			return err
+		}
 	}
 	e, err := env.open()
 	if err != nil {
@@ -101,7 +111,7 @@ func runUp(ctx context.Context, env *Env, opt *upOptions) error {
 		if errors.As(context.Cause(planning), &signal) {
 			return signal
 		}
-		a, err := newAttachment(opt, project, spec, begun)
+		a, err := newAttachment(env, opt, project, spec)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +37,11 @@ func newWatch(env *Env, run action[watchOptions]) *cobra.Command {
 	return cmd
 }
 
+// flags are those that matter in the background too.
+func (o *watchOptions) flags() []string {
+	return []string{fmt.Sprintf("--prune=%t", o.prune), fmt.Sprintf("--quiet=%t", o.quiet)}
+}
+
 func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 	switch {
 	case opt.stop && (opt.detach || opt.noUp || len(opt.services) > 0):
@@ -55,7 +62,7 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 		return err
 	}
 	if opt.detach {
-		if s.watcher, err = background(env, spec, triggers, begun, opt.services); err != nil {
+		if s.watcher, err = background(env, spec, triggers, begun, opt.services, opt.flags()...); err != nil {
 			return err
 		}
 	}
@@ -67,6 +74,7 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 	r := runner{env, e}
 	switch {
 	case !opt.noUp:
+		buildWatched(&spec, triggers)
 		_, err = r.bringUp(ctx, spec, &s, opt.quiet)
 	case opt.detach:
 		_, err = r.carryOut(ctx, change{name: spec.Name, plan: func(observed pod.Status) (*planner.Plan, error) { return planner.Watch(observed, *s.watcher) }})
@@ -74,12 +82,26 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 	if err != nil || opt.detach || env.global.dryRun {
 		return err
 	}
-	w, err := r.openWatch(ctx, &watching{spec: spec, triggers: triggers, quiet: opt.quiet})
+	w, err := r.openWatch(ctx, &watching{spec: spec, triggers: triggers, quiet: opt.quiet, prune: opt.prune})
 	if err != nil {
 		return err
 	}
 	defer w.close()
 	return w.run(ctx, begun)
+}
+
+// buildWatched has the images of services that are watched built with the next up, also those that are there, as docker compose
+// has it: what changed since they were is in no container else.
+func buildWatched(spec *pod.Spec, triggers []pod.Trigger) {
+	containers := slices.Clone(spec.Containers)
+	for i := range containers {
+		service := containers[i].Service
+		_, builds := spec.BuildFor(service)
+		if builds && slices.ContainsFunc(triggers, func(t pod.Trigger) bool { return t.Service == service }) {
+			containers[i].Pull = pod.PullBuild
+		}
+	}
+	spec.Containers = containers
 }
 
 // triggersOf are what the services named are watched for; a path that is not there is a problem of the file.

@@ -18,7 +18,7 @@ import (
 
 // background is the program by which the supervisor watches files: this command line once more, as it was understood. Its
 // key changes with all that it would do.
-func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time, services []string) (*pod.Watcher, error) {
+func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time, services []string, flags ...string) (*pod.Watcher, error) {
 	g := env.global
 	if slices.Contains(g.files, "-") {
 		return nil, errors.New("a Compose file from standard input cannot be watched in the background: it is gone when it would be read again")
@@ -43,7 +43,7 @@ func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time
 	if g.compatible {
 		argv = append(argv, "--compatibility")
 	}
-	argv = append(append(argv, "watch", "--attended", "--"), services...)
+	argv = slices.Concat(argv, []string{"watch", "--attended"}, flags, []string{"--"}, services)
 	// Not the environment, which differs from shell to shell: what it means for the project is in the rest.
 	text, err := json.Marshal(struct {
 		Argv     []string
@@ -102,7 +102,7 @@ func attended(ctx context.Context, env *Env, opt *watchOptions, begun func(error
 	if err != nil {
 		return err
 	}
-	w, err := runner{env, e}.openWatch(ctx, &watching{spec: spec, triggers: triggers, patience: patience, idle: func(at time.Time) {
+	w, err := runner{env, e}.openWatch(ctx, &watching{spec: spec, triggers: triggers, patience: patience, quiet: opt.quiet, prune: opt.prune, idle: func(at time.Time) {
 		if err := engine.SetWatched(pod, at); err != nil && !errors.Is(err, os.ErrNotExist) {
 			env.ui.Warn(err.Error())
 		}

@@ -23,8 +23,10 @@ type watching struct {
 	runner
 	spec     pod.Spec
 	triggers []pod.Trigger
-	// quiet shows nothing of builds.
-	quiet bool
+	// quiet shows nothing of builds, prune removes the images that they replace.
+	quiet, prune bool
+	// around wraps what restarts containers or makes them anew; nil is nothing.
+	around func(ctx context.Context, act func())
 	// patience is how long another who watches the project is waited for: one that is about to end.
 	patience time.Duration
 	// say tells the user a line; nil is as messages are told.
@@ -41,6 +43,10 @@ type watching struct {
 func (r runner) openWatch(ctx context.Context, w *watching) (*watching, error) {
 	env, display := *r.env, *r.env.ui
 	env.ui = &display // a rebuild changes how progress shows, and files are synced meanwhile
+	if display.Mode == ui.TTY {
+		display.Mode = ui.Plain // output shows beside it
+	}
+	env.streams.In = nil // nobody is asked
 	w.runner = runner{&env, r.e}
 	if w.say == nil {
 		w.say = func(text string) { r.env.ui.Say("%s", text) }
@@ -121,11 +127,20 @@ func (w *watching) Sync(ctx context.Context, s trigger.Sync) {
 
 // Act builds services anew, restarts others and runs commands.
 func (w *watching) Act(ctx context.Context, a trigger.Actions) {
-	if len(a.Rebuild) > 0 {
-		w.fail(ctx, w.rebuild(ctx, a.Rebuild))
+	anew := func() {
+		if len(a.Rebuild) > 0 {
+			w.fail(ctx, w.rebuild(ctx, a.Rebuild))
+		}
+		if len(a.Restart) > 0 && ctx.Err() == nil {
+			w.fail(ctx, w.restart(ctx, a.Restart))
+		}
 	}
-	if len(a.Restart) > 0 && ctx.Err() == nil {
-		w.fail(ctx, w.restart(ctx, a.Restart))
+	switch {
+	case len(a.Rebuild)+len(a.Restart) == 0:
+	case w.around != nil:
+		w.around(ctx, anew)
+	default:
+		anew()
 	}
 	var commands sync.WaitGroup
 	for _, x := range a.Exec {
@@ -138,9 +153,45 @@ func (w *watching) Act(ctx context.Context, a trigger.Actions) {
 	commands.Wait()
 }
 
-// rebuild is told of services whose images are not what they are built from any more.
-func (w *watching) rebuild(_ context.Context, services []string) error {
-	return fmt.Errorf("cannot rebuild %s: pcompose does not build images yet", strings.Join(services, ", "))
+// rebuild builds the images of services, and makes their containers anew where the image is another one. Nothing else is
+// touched.
+func (w *watching) rebuild(ctx context.Context, services []string) error {
+	w.tell("Rebuilding service(s) %q after changes were detected...", services)
+	before, err := w.images(ctx, services)
+	if err != nil {
+		return err
+	}
+	s := selection{services: services, noDeps: true, build: true, pull: "policy", ignoreOrphans: true, quietBuild: w.quiet}
+	c := w.rise(w.spec, &s, true)
+	c.show = w.hidden
+	if _, err := w.carryOut(ctx, c); err != nil {
+		return fmt.Errorf("cannot rebuild %s: %w", strings.Join(services, ", "), err)
+	}
+	w.tell("service(s) %q successfully built", services)
+	if !w.prune {
+		return nil
+	}
+	store, err := w.e.Images()
+	if err != nil {
+		return err
+	}
+	return store.PruneOf(before)
+}
+
+// images are the IDs of the images that the containers of services were made from.
+func (w *watching) images(ctx context.Context, services []string) ([]string, error) {
+	var ids []string
+	for _, service := range services {
+		containers, err := w.containers(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range containers {
+			ids = append(ids, c.ImageID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 func (w *watching) hidden(*planner.Plan) ui.Progress { return ui.Hidden(w.env.ui) }
