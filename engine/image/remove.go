@@ -121,7 +121,7 @@ func (s *Store) Prune(all bool) (Removed, error) {
 }
 
 // PruneOf is Prune of some images, by their IDs: those of them that have lost their names and have no container.
-func (s *Store) PruneOf(ids []string) error {
+func PruneOf(s *Store, ids []string) error {
 	images, err := s.storage.Images()
 	if err != nil {
 		return fmt.Errorf("cannot list images: %w", err)

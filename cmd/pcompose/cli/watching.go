@@ -12,6 +12,7 @@ import (
 
 	"github.com/pcompose/pcompose/cmd/pcompose/ui"
 	"github.com/pcompose/pcompose/engine"
+	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/watch"
 	"github.com/pcompose/pcompose/planner"
 	"github.com/pcompose/pcompose/planner/trigger"
@@ -175,7 +176,7 @@ func (w *watching) rebuild(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	return store.PruneOf(before)
+	return image.PruneOf(store, before)
 }
 
 // images are the IDs of the images that the containers of services were made from.
