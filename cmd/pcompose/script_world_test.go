@@ -74,7 +74,7 @@ func runBare() (code int, err error) {
 		return 1, err
 	}
 	nothing := filepath.Join(tools, ".nothing")
-	script := fmt.Sprintf("touch %s\n", nothing)
+	keep, hide := fmt.Sprintf("touch %s\n", nothing), "" // all are kept before any is hidden: some are links to others
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
 		for _, pattern := range []string{
 			"crun*", "runc", "youki", "catatonit", "tini*", "docker-init", "pasta*", "passt*", "slirp4netns", "nft", "ip", "iptables*", "ip6tables*", "xtables*",
@@ -82,12 +82,13 @@ func runBare() (code int, err error) {
 		} {
 			found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is well formed
 			for _, path := range found {
-				script += fmt.Sprintf("cp -f %s %s/\nmount --bind %s %s\n", path, tools, nothing, path)
+				keep += fmt.Sprintf("cp -f %s %s/\n", path, tools)
+				hide += fmt.Sprintf("mount --bind %s %s\n", nothing, path)
 			}
 		}
 	}
 	// mount itself is among what is hidden: the commands are run by a copy of it.
-	script = fmt.Sprintf("set -e\ncp $(command -v mount) %[1]s/.mount\nmount() { %[1]s/.mount \"$@\"; }\n%s", tools, script)
+	script := fmt.Sprintf("set -e\n%s\nmount() { %s/mount \"$@\"; }\n%s\n", keep, tools, hide)
 	cmd := exec.Command("sh", append([]string{"-c", script + `exec "$0" "$@"`, "/proc/" + strconv.Itoa(os.Getpid()) + "/exe"}, os.Args[1:]...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), toolsVar+"="+tools, "PATH="+tools+":"+os.Getenv("PATH"))

@@ -65,11 +65,7 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 
 // runtimeArgs come before the commands that buildah gives the OCI runtime.
 func runtimeArgs(cfg runtime.Config, root string) []string {
-	var args []string
-	if cfg.Kind == runtime.BuiltIn {
-		args = append(args, runtime.BuiltInCommand)
-	}
-	return slices.Concat(args, cfg.Args, []string{"--root", root})
+	return append(cfg.Before(), "--root", root)
 }
 
 // place chooses the platform.

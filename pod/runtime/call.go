@@ -43,8 +43,7 @@ func (c *call) close() { os.RemoveAll(c.dir) }
 // command has the options that go before the verb. The log is a file because the container's stderr is the program's.
 func (c *call) command(s streams, args []string) *exec.Cmd {
 	cfg := c.r.cfg
-	global := append([]string(nil), cfg.Args...)
-	global = append(global, "--root", cfg.Root, "--log", c.path("log"), "--log-format", "json")
+	global := append(cfg.Before(), "--root", cfg.Root, "--log", c.path("log"), "--log-format", "json")
 	switch {
 	case cfg.Systemd:
 		global = append(global, "--systemd-cgroup")
@@ -52,9 +51,6 @@ func (c *call) command(s streams, args []string) *exec.Cmd {
 		global = append(global, "--cgroup-manager", "disabled")
 	case cfg.Kind == Crun:
 		global = append(global, "--cgroup-manager", "cgroupfs")
-	}
-	if cfg.Kind == BuiltIn {
-		global = append([]string{BuiltInCommand}, global...)
 	}
 	closeOnExec()
 	cmd := exec.Command(cfg.Path, append(global, args...)...)

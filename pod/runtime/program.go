@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,14 @@ type Config struct {
 	NoCgroups bool
 	// Env is the program's whole environment; nil is a PATH of the system directories.
 	Env []string
+}
+
+// Before are the arguments that go before runc's own.
+func (c Config) Before() []string {
+	if c.Kind == BuiltIn {
+		return append([]string{BuiltInCommand}, c.Args...)
+	}
+	return slices.Clone(c.Args)
 }
 
 // Program is a Runtime that runs a program for each operation: two for a container's create and start, nothing stays.
