@@ -32,16 +32,16 @@ func unfiltered(e *Engine, c pod.Container) string {
 	return "this pcompose was built without libseccomp, which its built-in runtime needs for that: install crun, or use a release of pcompose"
 }
 
-// filter gives a spec its system call filter in the form that crun compiled for an earlier container with the same
-// profile. It returns where that form is kept: "" where the runtime is another one, or there is no profile.
+// filter gives a spec its system call filter in the form that crun, or the built-in runtime, compiled for an earlier
+// container with the same profile. It returns where that form is kept: "" where the runtime is another one, or there is no profile.
 //
 // Compiling the default profile takes crun three times as long as everything else it does to create a container
-// (libseccomp 2.5: 40 ms of 60), and newer versions of it still more than any other step. The file is crun's own
+// (libseccomp 2.5: 40 ms of 60), and newer versions of it still more than any other step. The file is the runtime's own
 // output, kept where only pcompose's user may write, and named by everything it follows from: the profile and the
 // program.
 func (e *Engine) filter(spec *specs.Spec) (string, error) {
 	program, kind, err := e.runtime()
-	if err != nil || kind != runtime.Crun || spec.Linux.Seccomp == nil {
+	if err != nil || (kind != runtime.Crun && kind != runtime.BuiltIn) || spec.Linux.Seccomp == nil {
 		return "", nil // who starts the container says what is wrong with the runtime
 	}
 	info, err := os.Stat(program)
@@ -59,7 +59,7 @@ func (e *Engine) filter(spec *specs.Spec) (string, error) {
 		err = os.Remove(path) // as a power cut left it; the supervisor keeps a good one only where there is none
 	}
 	if err != nil || !isFilter(compiled) {
-		return path, nil // crun compiles it, and the supervisor keeps what comes out
+		return path, nil // it is compiled once more, and the supervisor keeps what comes out
 	}
 	spec.Annotations = maps.Clone(spec.Annotations)
 	if spec.Annotations == nil {

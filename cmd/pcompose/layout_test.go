@@ -48,7 +48,7 @@ var layout = map[string][]string{
 	"pod/resolver":            {},
 	"pod/sandbox":             {"pod", "pod/usernet"},
 	"pod/usernet":             {},
-	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/hub", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/sandbox"},
+	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/hub", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox"},
 
 	"engine": {
 		"engine/archive", "engine/build", "engine/cache", "engine/execute", "engine/image", "engine/network", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",

@@ -6,13 +6,13 @@ import (
 )
 
 // FilterAnnotation gives crun a system call filter compiled already, in base64, in place of linux.seccomp (crun(1),
-// run.oci.seccomp_bpf_data). Other runtimes ignore it.
+// run.oci.seccomp_bpf_data). The built-in runtime takes it as well, others ignore it.
 const FilterAnnotation = "run.oci.seccomp_bpf_data"
 
-// keepFilter copies the filter that crun compiled for a container, and holds among its own state, to a file for the
-// next one. It is a saving only: what cannot be kept is compiled again.
+// keepFilter copies the filter that crun, or the built-in runtime, compiled for a container, and holds among its own state,
+// to a file for the next one. It is a saving only: what cannot be kept is compiled again.
 func (r *Program) keepFilter(id, to string) {
-	if to == "" || r.cfg.Kind != Crun {
+	if to == "" || (r.cfg.Kind != Crun && r.cfg.Kind != BuiltIn) {
 		return
 	}
 	if _, err := os.Stat(to); err == nil {

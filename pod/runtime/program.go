@@ -33,6 +33,8 @@ type Config struct {
 	Systemd bool
 	// NoCgroups leaves containers in the caller's cgroup: this user can make none.
 	NoCgroups bool
+	// Begin, where not nil, is the runtime's start for the first process of a container; else the program does it.
+	Begin func(root, id string) error
 	// Env is the program's whole environment; nil is a PATH of the system directories.
 	Env []string
 }
@@ -134,7 +136,21 @@ func (c *call) pid(keep string) (int, error) {
 
 // Start implements Runtime.
 func (r *Program) Start(ctx context.Context, id string) error {
-	return r.simple(ctx, "start", id)
+	if r.cfg.Begin == nil {
+		return r.simple(ctx, "start", id)
+	}
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case !r.known(id):
+		err = ErrNotFound
+	default:
+		err = r.cfg.Begin(r.cfg.Root, id)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot start container %q: %w", id, err)
+	}
+	return nil
 }
 
 // Pause implements Runtime.

@@ -22,6 +22,7 @@ import (
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/keeper"
 	"github.com/pcompose/pcompose/pod/runtime"
+	"github.com/pcompose/pcompose/pod/runtime/builtin"
 )
 
 // Supervisor is one pod's.
@@ -78,7 +79,11 @@ func open(dir string) (*Supervisor, error) {
 
 // programOf is a runtime of the pod. All of a pod keep their state in one place, each container's below its ID.
 func programOf(dir string, p control.Pod, path, kind string) runtime.Config {
-	return runtime.Config{NoCgroups: p.Cgroup == "", Path: path, Kind: runtime.Kind(kind), Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls")}
+	cfg := runtime.Config{NoCgroups: p.Cgroup == "", Path: path, Kind: runtime.Kind(kind), Root: filepath.Join(dir, "runtime"), Scratch: filepath.Join(dir, "calls")}
+	if cfg.Kind == runtime.BuiltIn {
+		cfg.Begin = builtin.Start
+	}
+	return cfg
 }
 
 // runtimeOf is the runtime of a container: the pod's, or the one it names.

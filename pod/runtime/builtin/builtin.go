@@ -33,6 +33,7 @@ func init() { //nolint:gochecknoinits // see above: it is the entry of a program
 	switch {
 	case len(os.Args) < 2:
 	case os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "":
+		installFilters()
 		libcontainer.Init() // does not return
 	case os.Args[1] == runtime.BuiltInCommand:
 		os.Exit(run(os.Args[2:], os.Stdout))
@@ -151,6 +152,23 @@ func (c *call) openLog(debug bool) error {
 	}
 	logrus.SetOutput(f)
 	return nil
+}
+
+// Start lets the first process of a created container run its command, as the command start does: what there is to do
+// needs no process of its own.
+func Start(root, id string) error {
+	container, err := libcontainer.Load(root, id)
+	if err != nil {
+		return err
+	}
+	status, err := container.Status()
+	if err != nil {
+		return err
+	}
+	if status != libcontainer.Created {
+		return fmt.Errorf("cannot start a container that is %s", status)
+	}
+	return container.Exec()
 }
 
 // load finds a container in the state directory.

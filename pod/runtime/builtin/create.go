@@ -65,10 +65,26 @@ func (c *call) create(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := launch(container.Start, process, m); err != nil {
-		return 1, errors.Join(err, container.Destroy())
+	err = launch(container, container.Start, process, m)
+	if err == nil {
+		if err = verify(container, process); err == nil {
+			return 0, nil
+		}
 	}
-	return 0, nil
+	return 1, errors.Join(err, container.Destroy())
+}
+
+// verify ends a first process that is not as confined as it should be.
+func verify(container *libcontainer.Container, p *libcontainer.Process) error {
+	pid, err := p.Pid()
+	if err == nil {
+		err = verifyFilter(container, pid)
+	}
+	if err != nil {
+		_ = p.Signal(unix.SIGKILL) // it may have ended
+		_, _ = p.Wait()            // killed is no news
+	}
+	return err
 }
 
 // runContainer is create and start, and without --detach the container's exit code and its removal.
@@ -82,7 +98,13 @@ func (c *call) runContainer(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := launch(container.Run, process, m); err != nil {
+	err = launch(container, container.Start, process, m)
+	if err == nil {
+		if err = verify(container, process); err == nil {
+			err = container.Exec()
+		}
+	}
+	if err != nil {
 		return 1, errors.Join(err, container.Destroy())
 	}
 	if m.detach {
@@ -122,6 +144,10 @@ func (c *call) make(id string, m making) (*libcontainer.Container, *libcontainer
 		return nil, nil, err
 	}
 	process.Init = true
+	compiled, err := shorten(spec)
+	if err != nil {
+		return nil, nil, err
+	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName: id, UseSystemdCgroup: c.systemd, NoPivotRoot: m.noPivot, NoNewKeyring: m.noKeyring, Spec: spec,
 		RootlessEUID: os.Geteuid() != 0, RootlessCgroups: ignoresCgroups(c.rootless),
@@ -132,6 +158,10 @@ func (c *call) make(id string, m making) (*libcontainer.Container, *libcontainer
 	container, err := libcontainer.Create(c.root, id, config)
 	if err != nil && settle(config.Cgroups) {
 		container, err = libcontainer.Create(c.root, id, config)
+	}
+	if err == nil && len(compiled) > 0 {
+		// As crun does, for the driver to keep.
+		err = os.WriteFile(filepath.Join(c.root, id, "seccomp.bpf"), compiled, 0o600)
 	}
 	return container, process, err
 }
@@ -172,8 +202,11 @@ func ignoresCgroups(rootless string) bool {
 }
 
 // launch gives a process its streams, has it begin, and writes down its pid.
-func launch(begin func(*libcontainer.Process) error, p *libcontainer.Process, m making) error {
+func launch(container *libcontainer.Container, begin func(*libcontainer.Process) error, p *libcontainer.Process, m making) error {
 	p.LogLevel = strconv.Itoa(int(logrus.GetLevel()))
+	if carries(container.Config()) {
+		p.LogLevel = strconv.Itoa(int(logrus.DebugLevel))
+	}
 	for i := range m.preserve {
 		fd := 3 + i
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
@@ -252,16 +285,5 @@ func (c *call) start(args []string) error {
 	if err != nil {
 		return err
 	}
-	container, err := c.load(id)
-	if err != nil {
-		return err
-	}
-	status, err := container.Status()
-	if err != nil {
-		return err
-	}
-	if status != libcontainer.Created {
-		return fmt.Errorf("cannot start a container that is %s", status)
-	}
-	return container.Exec()
+	return Start(c.root, id)
 }

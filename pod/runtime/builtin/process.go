@@ -103,7 +103,7 @@ func (c *call) exec(args []string) (int, error) {
 	if spec.Terminal != (m.console != "") {
 		return failed, errors.New("process.terminal and --console-socket go together")
 	}
-	if err := launch(container.Run, process, m); err != nil {
+	if err := launch(container, container.Run, process, m); err != nil {
 		return failed, err
 	}
 	if m.detach {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/pcompose/pcompose/pod/runtime"
-	_ "github.com/pcompose/pcompose/pod/runtime/builtin" // the test binary is the runtime as well
+	"github.com/pcompose/pcompose/pod/runtime/builtin" // so that the test binary is the runtime as well
 )
 
 func TestFake(t *testing.T) {
@@ -39,7 +39,11 @@ func program(t *testing.T, name string) (string, runtime.Kind, func(t *testing.T
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		r, err := runtime.New(runtime.Config{Path: path, Kind: kind, Root: filepath.Join(dir, "root"), Scratch: filepath.Join(dir, "calls")})
+		cfg := runtime.Config{Path: path, Kind: kind, Root: filepath.Join(dir, "root"), Scratch: filepath.Join(dir, "calls")}
+		if kind == runtime.BuiltIn {
+			cfg.Begin = builtin.Start
+		}
+		r, err := runtime.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
