@@ -23,6 +23,7 @@ import (
 	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/lifecycle"
 	"github.com/pcompose/pcompose/pod/sandbox"
+	"go.podman.io/storage/pkg/idtools"
 )
 
 // bundle is what a container starts from: its mounted root, and a directory with config.json, bundle.json and the
@@ -34,6 +35,8 @@ type bundle struct {
 	config image.RunConfig
 	root   string
 	dir    string
+	// ids are the IDs of its user namespace, empty for the pod's.
+	ids *idtools.IDMappings
 }
 
 // bundle is the bundle of a container.
@@ -74,13 +77,18 @@ func (b *bundle) make(ctx context.Context, config image.RunConfig, report func(e
 			warnings = append(warnings, fmt.Sprintf("the image's volume %q is left out: the kernel's files are there", v))
 		}
 	}
-	if in.Host.Rootless {
+	if in.Host.Rootless || len(in.UIDs) > 0 {
 		if err := bindDevices(spec, !in.Container.Isolation.Privileged); err != nil {
 			return err
 		}
 	}
 	for _, w := range warnings {
 		report(execute.Progress{Warning: fmt.Sprintf("container %s: %s", b.record.Container.Name, w)})
+	}
+	if len(in.UIDs) > 0 && !knowsCaller(in.UIDs) {
+		if err := letPass(b.root, b.dir); err != nil {
+			return err
+		}
 	}
 	return b.write(spec)
 }
@@ -105,10 +113,14 @@ func (b *bundle) write(spec *specs.Spec) error {
 	if err != nil {
 		return err
 	}
+	uid, gid, err := b.outside(int(spec.Process.User.UID), int(spec.Process.User.GID))
+	if err != nil {
+		return err
+	}
 	told := control.Bundle{
 		Runtime: program, RuntimeKind: string(kind),
 		ID: b.record.ID, Container: effective(b.record.Container, b.config), Cgroup: spec.Linux.CgroupsPath,
-		LogDir: b.project.logDir(b.record), UID: int(spec.Process.User.UID), GID: int(spec.Process.User.GID),
+		LogDir: b.project.logDir(b.record), UID: uid, GID: gid,
 		Filter: filter,
 	}
 	if lifecycle.Checked(told.Container) {
@@ -156,10 +168,10 @@ func (b *bundle) specInput(ctx context.Context) (in ocispec.Input, err error) {
 		CgroupPath: containerCgroup(p, b.record),
 		Image:      imageConfig(config),
 	}
-	who := c.User
-	if who == "" {
-		who = config.User
+	if err := b.readIDs(&in); err != nil {
+		return in, err
 	}
+	who := whoRuns(c, config)
 	named, kept, err := groups(c.Groups)
 	if err != nil {
 		return in, err
@@ -208,7 +220,11 @@ func (b *bundle) workingDir() error {
 	if dir == "" {
 		return nil
 	}
-	return rootfs.EnsureDir(b.root, dir, 0, 0)
+	uid, gid, err := b.outside(0, 0)
+	if err != nil {
+		return err
+	}
+	return rootfs.EnsureDir(b.root, dir, uid, gid)
 }
 
 // files writes what a container gets from us beside its image: hosts, resolv.conf, hostname, secrets and configs.
@@ -241,7 +257,18 @@ func (b *bundle) files() ([]ocispec.FileMount, error) {
 		}
 		mounts = append(mounts, ocispec.FileMount{Source: path, Target: f.target})
 	}
-	secrets, err := secret.Write(filepath.Join(b.dir, "secrets"), c.Files, secret.Reader(b.project.engine.cfg.LookupEnv, b.external))
+	owned := slices.Clone(c.Files)
+	for i, f := range owned {
+		if owned[i].UID, owned[i].GID, err = b.outside(f.UID, f.GID); err != nil {
+			return nil, fmt.Errorf("cannot give the owner to %q: %w", f.Target, err)
+		}
+	}
+	account, err := b.account()
+	if err != nil {
+		return nil, err
+	}
+	mounts = append(mounts, account...)
+	secrets, err := secret.Write(filepath.Join(b.dir, "secrets"), owned, secret.Reader(b.project.engine.cfg.LookupEnv, b.external))
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,12 @@ func create(ctx context.Context, p *Project, a planner.CreateContainer, report f
 	if err != nil {
 		return err
 	}
-	if err := roots.Create(r.ID, rootName(r), r.ImageID, rootfs.Options{Project: p.name, StorageOpt: c.Storage, LabelOpts: labelOpts(c)}); err != nil {
+	ids, err := idMaps(c.Isolation.User)
+	if err != nil {
+		return err
+	}
+	options := rootfs.Options{Project: p.name, StorageOpt: c.Storage, LabelOpts: labelOpts(c), IDs: ids}
+	if err := roots.Create(r.ID, rootName(r), r.ImageID, options); err != nil {
 		return err
 	}
 	if err := makeMounted(roots, p.name, r); err != nil {

@@ -98,7 +98,7 @@ func words(field string) string {
 func partWords() map[string]string {
 	names := map[string]string{
 		"Privileged": "privileged", "CapAdd": "cap_add", "CapDrop": "cap_drop", "PID": "pid", "IPC": "ipc", "UTS": "uts",
-		"CgroupNS": "cgroup", "CgroupParent": "cgroup_parent", "Sysctls": "sysctls", "Ulimits": "ulimits", "Devices": "devices",
+		"CgroupNS": "cgroup", "User": "userns_mode", "CgroupParent": "cgroup_parent", "Sysctls": "sysctls", "Ulimits": "ulimits", "Devices": "devices",
 		"CDI": "devices or gpus", "DeviceRules": "device_cgroup_rules",
 		"Memory": "mem_limit", "MemoryReservation": "mem_reservation", "MemorySwap": "memswap_limit",
 		"MemorySwappiness": "mem_swappiness", "OOMKillDisable": "oom_kill_disable", "OOMScoreAdj": "oom_score_adj",

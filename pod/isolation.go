@@ -33,6 +33,8 @@ type Isolation struct {
 	PID Namespace `json:",omitempty"`
 	IPC Namespace `json:",omitempty"`
 	UTS Namespace `json:",omitempty"`
+	// User is its user namespace.
+	User UserNS `json:",omitzero"`
 	// CgroupNS is NamespaceHost or NamespacePrivate; "" is private with cgroup v2 and the host's with v1.
 	CgroupNS Namespace `json:",omitempty"`
 	// CgroupParent is the absolute path of the cgroup above the container's; "" is the pod's.

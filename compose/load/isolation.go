@@ -22,6 +22,7 @@ func limitRules() []formatRule {
 		{step(limits, "memory"), badMemory},
 		{[]string{"pids_limit"}, badPids},
 		{step(limits, "pids"), badPids},
+		{[]string{"userns_mode"}, badUserNS},
 		{[]string{"cpus"}, badCPUs},
 		{step(limits, "cpus"), badCPUs},
 	}
@@ -117,6 +118,13 @@ func badMemory(s string) string {
 	var b types.UnitBytes
 	if err := b.DecodeMapstructure(s); err == nil && b != 0 && b < pod.MinMemory {
 		return fmt.Sprintf("the memory limit %q is less than 6m, the least that a container can start with", s)
+	}
+	return ""
+}
+
+func badUserNS(s string) string {
+	if _, err := pod.ParseUserNS(s); err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -156,9 +156,6 @@ func (u *surveyor) service(s types.ServiceConfig) {
 	if s.Isolation != "" && s.Isolation != "default" {
 		u.limit(value{base, "isolation", nil}, "windows")
 	}
-	if s.UserNSMode != "" && s.UserNSMode != "host" {
-		u.limit(value{base, "userns_mode", nil}, "mode", s.UserNSMode)
-	}
 	if s.Deploy != nil && !slices.Contains([]string{"", "replicated", "global"}, s.Deploy.Mode) {
 		u.limit(value{base, "deploy.mode", nil}, "job", s.Deploy.Mode)
 	}

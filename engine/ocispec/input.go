@@ -21,6 +21,8 @@ type Input struct {
 
 	// Rootfs is the mounted root file system.
 	Rootfs string
+	// UIDs and GIDs are the IDs of a user namespace of its own; none has it in the runtime's.
+	UIDs, GIDs []specs.LinuxIDMapping
 	// NetNS is the network namespace to join; "" makes an empty one, unless HostNetwork.
 	NetNS       string
 	HostNetwork bool

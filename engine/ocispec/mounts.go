@@ -26,13 +26,13 @@ func kernelMounts(in *Input) []specs.Mount {
 		shm = defaultShmSize
 	}
 	sys := specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", access}}
-	if in.HostNetwork && in.Host.Rootless {
+	if in.HostNetwork && in.Host.Rootless || in.apart() {
 		// A user namespace may not mount a sysfs of a network namespace it does not own.
 		sys = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "ro", "rbind"}}
 	}
 	iso, cgroups := in.Container.Isolation, access
 	proc := specs.Mount{Destination: "/proc", Type: "proc", Source: "proc", Options: append([]string{"nosuid", "noexec", "nodev"}, iso.ProcOptions...)}
-	if iso.PID == pod.NamespaceHost && in.Host.Rootless {
+	if iso.PID == pod.NamespaceHost && in.confined() {
 		// Nor a proc of a PID namespace that is not its own.
 		proc = specs.Mount{Destination: "/proc", Type: "bind", Source: "/proc", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "rbind"}}
 	}
@@ -59,7 +59,7 @@ func ipcMounts(in *Input, mounts []specs.Mount) []specs.Mount {
 	bind := []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"}
 	for i, m := range mounts {
 		switch {
-		case m.Destination == "/dev/mqueue" && ipc == pod.NamespaceHost && in.Host.Rootless:
+		case m.Destination == "/dev/mqueue" && ipc == pod.NamespaceHost && in.confined():
 			// The kernel mounts it for the owner of the IPC namespace alone.
 			mounts[i] = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: bind}
 		case m.Destination != "/dev/shm":

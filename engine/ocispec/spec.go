@@ -3,6 +3,7 @@ package ocispec
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -25,6 +26,8 @@ func Spec(in Input) (*specs.Spec, []string, error) {
 			Namespaces:  namespaces(b.in),
 			MountLabel:  in.Labels.Mount,
 			Resources:   &specs.LinuxResources{},
+			UIDMappings: slices.Clone(in.UIDs),
+			GIDMappings: slices.Clone(in.GIDs),
 		},
 	}
 	if b.c.Isolation.UTS == pod.NamespaceHost || joined(b.c.Isolation.UTS) {
@@ -52,6 +55,12 @@ func hostname(c *pod.Container) string {
 	return name[:min(len(name), 63)]
 }
 
+// apart says whether the container has a user namespace of its own.
+func (in *Input) apart() bool { return len(in.UIDs) > 0 }
+
+// confined says whether nobody in the container has the host's privileges: what takes them is not asked of the runtime.
+func (in *Input) confined() bool { return in.Host.Rootless || in.apart() }
+
 // joined says whether a namespace is that of another container.
 func joined(n pod.Namespace) bool {
 	_, ok := n.Container()
@@ -75,6 +84,9 @@ func namespaces(in *Input) []specs.LinuxNamespace {
 		default:
 			list = append(list, specs.LinuxNamespace{Type: n.kind})
 		}
+	}
+	if in.apart() {
+		list = append(list, specs.LinuxNamespace{Type: specs.UserNamespace})
 	}
 	if !in.HostNetwork {
 		list = append(list, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: in.NetNS})
@@ -161,7 +173,7 @@ func (b *builder) devices() error {
 		}
 	}
 	// Nobody can mknod in a user namespace and no rule can be set there.
-	if !b.in.Host.Rootless {
+	if !b.in.Host.Rootless { // root sets them from outside
 		b.spec.Linux.Resources.Devices = rules
 	}
 	return nil

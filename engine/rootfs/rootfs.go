@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/idtools"
+	"go.podman.io/storage/types"
 )
 
 // Roots are the root filesystems in one store. Its methods may be used from many goroutines, and beside other
@@ -52,6 +54,35 @@ type Options struct {
 	StorageOpt map[string]string
 	// LabelOpts are SELinux options without "label=", as security_opt has them: disable, type:spc_t.
 	LabelOpts []string
+	// IDs of a user namespace of its own; nil is the caller's.
+	IDs *IDs
+}
+
+// IDs are those of a container's user namespace.
+type IDs struct {
+	UIDs, GIDs []idtools.IDMap
+	// Auto has the store choose ones that no other container has, Size many or, for 0, as many as the image needs.
+	Auto bool
+	Size uint32
+}
+
+// options are the store's words for it.
+func (i *IDs) options() types.IDMappingOptions {
+	if i == nil {
+		return types.IDMappingOptions{HostUIDMapping: true, HostGIDMapping: true}
+	}
+	return types.IDMappingOptions{
+		UIDMap: i.UIDs, GIDMap: i.GIDs, AutoUserNs: i.Auto, AutoUserNsOpts: types.AutoUserNsOptions{Size: i.Size},
+	}
+}
+
+// IDs are the mappings that a container's root was made with, none for one in the caller's user namespace.
+func (r *Roots) IDs(id string) (uids, gids []idtools.IDMap, err error) {
+	c, err := r.store.Container(id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the IDs of container %.12s: %w", id, unknown(err))
+	}
+	return c.UIDMap, c.GIDMap, nil
 }
 
 // metadata marks what pcompose made. Its name in the store's records is the field's.
@@ -83,6 +114,8 @@ func (r *Roots) Create(id, name, imageID string, options Options) error {
 			Volatile:   true,
 			StorageOpt: options.StorageOpt,
 			LabelOpts:  options.LabelOpts,
+			// Left out it would mean that of the store, which storage.conf may set.
+			IDMappingOptions: options.IDs.options(),
 		})
 		return err
 	}

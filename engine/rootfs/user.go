@@ -68,3 +68,19 @@ func User(root, spec string, groups []string) (Identity, error) {
 	}
 	return id, nil
 }
+
+// WithAccount is the image's /etc/passwd with one more line, for a user ID; nil where the image knows the ID.
+func WithAccount(root, line string, uid int) ([]byte, error) {
+	passwd, err := readInside(root, "/etc/passwd")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the image's /etc/passwd: %w", err)
+	}
+	known, err := user.ParsePasswdFilter(bytes.NewReader(passwd), func(u user.User) bool { return u.Uid == uid })
+	if err != nil || len(known) > 0 {
+		return nil, err
+	}
+	if len(passwd) > 0 && passwd[len(passwd)-1] != '\n' {
+		passwd = append(passwd, '\n')
+	}
+	return append(passwd, line...), nil
+}

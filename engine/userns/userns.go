@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -85,4 +86,38 @@ func UID() int {
 		return uid
 	}
 	return os.Geteuid()
+}
+
+// GID is the user's group on the host.
+func GID() int {
+	if gid, err := strconv.Atoi(os.Getenv("_CONTAINERS_ROOTLESS_GID")); err == nil {
+		return gid
+	}
+	return os.Getegid()
+}
+
+// Mapped is how many user and group IDs there are in this namespace, from 0 on without a gap.
+func Mapped() (uids, gids int, err error) {
+	if uids, err = mappedIn("/proc/self/uid_map"); err == nil {
+		gids, err = mappedIn("/proc/self/gid_map")
+	}
+	return uids, gids, err
+}
+
+func mappedIn(file string) (int, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	next := 0
+	for line := range strings.Lines(string(text)) {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(line, &inside, &outside, &count); err != nil {
+			return 0, fmt.Errorf("cannot read %s: %w", file, err)
+		}
+		if inside == next {
+			next += count
+		}
+	}
+	return next, nil
 }

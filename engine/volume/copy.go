@@ -154,7 +154,8 @@ func attributes(from, to *os.File) error {
 		return ignoreUnsupported(err)
 	}
 	list := make([]byte, size)
-	if size, err = unix.Flistxattr(int(from.Fd()), list); err != nil {
+	// What overlayfs keeps for itself counts in the size, and is not in the list.
+	if size, err = unix.Flistxattr(int(from.Fd()), list); err != nil || size == 0 {
 		return err
 	}
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(list[:size], []byte{0}), []byte{0}) {

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -40,9 +41,43 @@ func isolation(t *translation, s types.ServiceConfig) pod.Isolation {
 			i.DeviceRules = append(i.DeviceRules, rule)
 		}
 	}
+	i.User = userNamespace(t, s)
 	i.PID, i.IPC, i.UTS = namespace(t, s.Pid), namespace(t, s.Ipc), namespace(t, s.Uts)
 	i.CgroupNS, i.CgroupParent = pod.Namespace(s.Cgroup), cgroupParent(s.CgroupParent)
 	return i
+}
+
+// userNamespace is userns_mode, or the mappings of podman-compose's extension. One list of the two is both, as podman has it.
+func userNamespace(t *translation, s types.ServiceConfig) pod.UserNS {
+	ns, err := pod.ParseUserNS(s.UserNSMode)
+	if err != nil { // checked when the file was loaded
+		return pod.UserNS{}
+	}
+	read := func(key string) (maps []pod.IDMap) {
+		for _, text := range listOrOne(s.Extensions[key]) {
+			m, err := pod.ParseIDMap(text)
+			if err != nil {
+				t.extension("services."+s.Name+"."+key, err.Error(), "")
+				continue
+			}
+			maps = append(maps, m)
+		}
+		return maps
+	}
+	uids, gids := read("x-podman.uidmaps"), read("x-podman.gidmaps")
+	if len(uids)+len(gids) == 0 {
+		return ns
+	}
+	if ns.Mode != pod.UserNSPod {
+		t.extension("services."+s.Name+".x-podman.uidmaps", fmt.Sprintf("the IDs are mapped by userns_mode %q already", s.UserNSMode), "leave one of the two out")
+	}
+	if len(uids) == 0 {
+		uids = gids
+	}
+	if len(gids) == 0 {
+		gids = uids
+	}
+	return pod.UserNS{Mode: pod.UserNSMapped, UIDs: uids, GIDs: gids}
 }
 
 // secure reads security_opt; dir is what paths of profiles are relative to.

@@ -182,7 +182,7 @@ func listOrOne(v any) []string {
 }
 
 // extension is a problem of our own section of the file.
-func (t wiring) extension(path, message, hint string) {
+func (t *translation) extension(path, message, hint string) {
 	p := t.project.Problem(path, "%s", message)
 	p.Hint = hint
 	if !slices.Contains(t.problems, p) {
