@@ -105,7 +105,7 @@ func tryOverlay(user bool) error {
 	if err := unix.Mount("overlay", "root", "overlay", 0, options); err != nil {
 		return fmt.Errorf("cannot mount overlay: %w", err)
 	}
-	defer unix.Unmount("root", unix.MNT_DETACH)
+	defer func() { _ = unix.Unmount("root", unix.MNT_DETACH) }() // it goes with the namespace anyway
 	if err := os.Remove(filepath.Join("root", "file")); err != nil {
 		return fmt.Errorf("overlay is mounted, and does not take changes: %w", err)
 	}

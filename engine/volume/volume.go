@@ -241,9 +241,9 @@ func (s *Store) List() ([]Volume, error) {
 	return volumes, errors.Join(failed...)
 }
 
-// dir is a volume's directory, path its content. The name has been checked.
 // Root is the folder that volumes are in.
 func (s *Store) Root() string { return s.root }
 
+// dir is a volume's directory, path its content. The name has been checked.
 func (s *Store) dir(name string) string  { return filepath.Join(s.root, name) }
 func (s *Store) path(name string) string { return filepath.Join(s.root, name, "_data") }
