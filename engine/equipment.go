@@ -2,7 +2,6 @@ package engine
 
 import (
 	"github.com/pcompose/pcompose/engine/ocispec"
-	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/pid1"
 	"github.com/pcompose/pcompose/pod/runtime"
 	"github.com/pcompose/pcompose/pod/runtime/builtin"
@@ -12,16 +11,12 @@ import (
 type Equipment struct {
 	// Root and RunRoot are where the engine keeps things.
 	Root, RunRoot string
-	// Runtime is the OCI runtime's program, "" for the one built in, and RuntimeKind which one that is; RuntimeErr says why
-	// there is none.
-	Runtime, RuntimeKind string
-	RuntimeErr           error
-	// BuiltInVersion is that of the library of the runtime built in, BuiltInSeccomp whether it can filter system calls.
-	BuiltInVersion string
+	// Runtime is the OCI runtime's program and RuntimeKind which one that is; RuntimeErr says why there is none. The one
+	// built in is no program: RuntimeVersion is its library's, else "".
+	Runtime, RuntimeKind, RuntimeVersion string
+	RuntimeErr                           error
+	// BuiltInSeccomp says whether the runtime built in can filter system calls.
 	BuiltInSeccomp bool
-	// Outlet is how a new pod would reach the world outside; OutletErr says why it would not.
-	Outlet    pod.Outlet
-	OutletErr error
 	// Init is the program for services with init: true, "" where there is none.
 	Init string
 	// Controllers are those of cgroups by which limits can be set, CgroupV2 whether there is one tree of them.
@@ -48,10 +43,9 @@ func Equip(e *Engine) (Equipment, error) {
 	}
 	path, kind, err := e.runtime()
 	q.Runtime, q.RuntimeKind, q.RuntimeErr = path, string(kind), err
-	q.BuiltInVersion, q.BuiltInSeccomp = builtin.Version(), builtin.Seccomp
+	q.BuiltInSeccomp = builtin.Seccomp
 	if kind == runtime.BuiltIn {
-		q.Runtime = ""
+		q.Runtime, q.RuntimeVersion = "", builtin.Version()
 	}
-	q.Outlet, q.OutletErr = outlet(e.cfg.NetworkCmd)
 	return q, nil
 }

@@ -47,7 +47,7 @@ func Examine(m Machine) Report {
 		kernel, clock, cgroups, confinement,
 		userNamespaces, ids, idPrograms, runtimeDirectory, lingering,
 		overlay, storage, disks,
-		ociRuntime, builtinRuntime, seccomp, initProgram, criu,
+		ociRuntime, seccomp, initProgram, criu,
 		network, rules, forwarding, lowPorts,
 		registries, policy, logins,
 		inotify, openFiles,

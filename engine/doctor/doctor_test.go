@@ -81,7 +81,7 @@ func TestExamine(t *testing.T) {
 // TestNeverSilent holds that nothing is found wrong without saying why and what to do.
 func TestNeverSilent(t *testing.T) {
 	for _, uid := range []int{0, 1000} {
-		for _, f := range Examine(Machine{User: User{UID: uid, Name: "me"}, Runtime: Runtime{Error: "none"}, RunDir: RunDir{Error: "none"}, Network: Network{Error: "none"}}).Checks {
+		for _, f := range Examine(Machine{User: User{UID: uid, Name: "me"}, Runtime: Runtime{Error: "none"}, RunDir: RunDir{Error: "none"}}).Checks {
 			if f.Check == "" || f.Found == "" || f.Why == "" {
 				t.Errorf("uid %d: %+v says too little", uid, f)
 			}

@@ -144,8 +144,7 @@ type Runtime struct {
 	Version string
 	// Error is why there is none.
 	Error string
-	// BuiltinVersion is that of libcontainer in this program, BuiltinSeccomp whether it can filter system calls.
-	BuiltinVersion string
+	// BuiltinSeccomp says whether the one built in can filter system calls.
 	BuiltinSeccomp bool
 }
 
@@ -156,15 +155,11 @@ const Builtin = "built-in"
 type Network struct {
 	// Veth, Bridge and Rules are what happened to a try, in a network namespace made for it.
 	Veth, Bridge, Rules string
-	// Outlet is how a pod would reach the world outside: Veth, pasta or Builtin. Path and Version are pasta's; Error is why
-	// it would not.
-	Outlet, Path, Version, Error string
+	// Pasta is its path, "" where it is not installed; PastaVersion what it says.
+	Pasta, PastaVersion string
 	// Tun is what happened to opening /dev/net/tun.
 	Tun string
 }
-
-// Veth is the Outlet of root: links and rules on the host.
-const Veth = "veth"
 
 // Registries is registries.conf, with its drop-ins.
 type Registries struct {

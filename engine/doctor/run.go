@@ -42,17 +42,6 @@ func ociRuntime(m Machine) []Finding {
 	return f.alone()
 }
 
-// builtinRuntime is there in any case. What it lacks matters where it is the one that is used: see seccomp.
-func builtinRuntime(m Machine) []Finding {
-	f := finding("built-in runtime", "libcontainer "+m.Runtime.BuiltinVersion, "starts containers where neither crun nor runc is installed (--runtime "+Builtin+")")
-	if m.Runtime.BuiltinSeccomp {
-		f.Found += ", with seccomp"
-	} else {
-		f.Found += ", built without seccomp"
-	}
-	return f.alone()
-}
-
 func initProgram(m Machine) []Finding {
 	f := finding("init", m.Init, "runs in containers of services with init: true")
 	if m.Init == "" {
@@ -71,51 +60,33 @@ func criu(m Machine) []Finding {
 	return f.alone()
 }
 
-// network is what pods are joined by: links, and a way out that is links on the host, or a program with a tun device.
+// network is the way out of a pod: links for root, a program with a tun device for users.
 func network(m Machine) []Finding {
 	n := m.Network
-	list := links(m)
-	if n.Outlet == Veth {
-		return list
+	if m.User.root() {
+		f := finding("links", "veth and bridge", "lead from a pod to the host, and between its cells")
+		switch {
+		case n.Veth != "":
+			f.Found = "veth: " + n.Veth
+			return f.but(Missing, "a pod reaches the host by a pair of links", m.write("veth", "/etc/modules-load.d/pcompose.conf")+" && "+m.sudo("modprobe veth"))
+		case n.Bridge != "":
+			f.Found = "veth; bridge: " + n.Bridge
+			return f.but(Warning, "projects of several networks, or of several cells, have bridges in their pod", m.write("bridge", "/etc/modules-load.d/pcompose.conf")+" && "+m.sudo("modprobe bridge"))
+		}
+		return f.alone()
 	}
-	f := finding("way out", strings.TrimSpace(n.Outlet+" "+n.Version), "pods reach the host, and its ports the pods, through it")
-	switch {
-	case n.Error != "":
-		f.Found = n.Error
-		return append(list, f.but(Missing, "pods reach the host through it", m.install("passt"))...)
-	case n.Path != "":
-		f.Found += " (" + n.Path + ")"
-	default:
+	f := finding("way out", "pasta "+n.PastaVersion+" ("+n.Pasta+")", "a user's pod reaches the host, and its ports the pod, through it")
+	if n.Pasta == "" {
+		f.Found = "built-in network"
 		f.Why += "; pasta is faster: " + m.install("passt")
 	}
-	tun := finding("/dev/net/tun", "may be opened", "the way out of a pod is a tun device")
+	list := f.alone()
+	tun := finding("/dev/net/tun", "may be opened", "the way out of a user's pod is a tun device")
 	if n.Tun != "" {
 		tun.Found = n.Tun
-		tun = tun.but(Missing, "pods have no way out without it", m.sudo("modprobe tun")+" && "+m.sudo("chmod 666 /dev/net/tun"))[0]
+		tun = tun.but(Missing, "a user's pod has no way out without it", m.sudo("modprobe tun")+" && "+m.sudo("chmod 666 /dev/net/tun"))[0]
 	}
-	return append(list, f, tun)
-}
-
-// links are between the cells of a pod; where they are the way out too, no pod is without.
-func links(m Machine) []Finding {
-	n := m.Network
-	f := finding("links", "veth and bridge", "lead from a pod to the host, and between its cells")
-	load := func(module string) string {
-		return m.write(module, "/etc/modules-load.d/pcompose.conf") + " && " + m.sudo("modprobe "+module)
-	}
-	const cells = "projects of several networks, or of several cells, have them in their pod"
-	switch {
-	case n.Veth != "" && n.Outlet == Veth:
-		f.Found = n.Veth
-		return f.but(Missing, "a pod reaches the host by a pair of links", load("veth"))
-	case n.Veth != "":
-		f.Found = n.Veth
-		return f.but(Warning, cells, load("veth"))
-	case n.Bridge != "":
-		f.Found = n.Bridge
-		return f.but(Warning, cells, load("bridge"))
-	}
-	return f.alone()
+	return append(list, tun)
 }
 
 func rules(m Machine) []Finding {
@@ -123,7 +94,7 @@ func rules(m Machine) []Finding {
 	if e := m.Network.Rules; e != "" {
 		f.Found = e
 		modules := "nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet"
-		if m.Network.Outlet != Veth {
+		if !m.User.root() {
 			return f.but(Warning, "pods of several cells do not come up", m.sudo("modprobe -a "+modules))
 		}
 		return f.but(Missing, "no pod gets its published ports without them", "modprobe -a "+modules)
@@ -132,7 +103,7 @@ func rules(m Machine) []Finding {
 }
 
 func forwarding(m Machine) []Finding {
-	if m.Network.Outlet != Veth {
+	if !m.User.root() {
 		return nil
 	}
 	f := finding("forwarding", "on", "the host passes packets on to pods")

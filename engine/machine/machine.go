@@ -17,7 +17,6 @@ import (
 
 	"github.com/pcompose/pcompose/engine/doctor"
 	"github.com/pcompose/pcompose/engine/image"
-	"github.com/pcompose/pcompose/pod"
 )
 
 // Config says for whom a machine is looked at, and by what means.
@@ -37,9 +36,6 @@ type Config struct {
 	Setup image.Setup
 	// Runtime is the OCI runtime that pods would get, without its version.
 	Runtime doctor.Runtime
-	// Outlet is how a pod would reach the world outside, OutletErr why it would not.
-	Outlet    pod.Outlet
-	OutletErr error
 	// Init is the init program that containers would get, "" for none.
 	Init string
 	// Delegated are the controllers of cgroups that pods of the user would have limits by.
@@ -108,7 +104,10 @@ func Look(ctx context.Context, c Config) doctor.Machine {
 		Error: trial.Userns, Max: c.sysctl("user/max_user_namespaces", -1),
 		Clone: c.line("proc/sys/kernel/unprivileged_userns_clone"), AppArmor: c.line("proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 	}
-	m.Network = c.network(ctx, trial)
+	m.Network = doctor.Network{Veth: trial.Veth, Bridge: trial.Bridge, Rules: trial.Rules, Tun: text(c.Kernel.OpenTun())}
+	if m.Network.Pasta = c.Find("pasta"); m.Network.Pasta != "" {
+		m.Network.PastaVersion = c.version(ctx, m.Network.Pasta)
+	}
 	return m
 }
 
@@ -142,14 +141,10 @@ func (c Config) Says(ctx context.Context, program string) string {
 	return strings.TrimSpace(out)
 }
 
-func (c Config) version(ctx context.Context, program string) string {
-	return number(c.Says(ctx, program))
-}
-
-// number is the first word that begins with a digit in the first line of what --version prints: "crun version 1.21",
+// version is the first word that begins with a digit in the first line of what --version prints: "crun version 1.21",
 // "Version: 4.2.1".
-func number(said string) string {
-	line, _, _ := strings.Cut(said, "\n")
+func (c Config) version(ctx context.Context, program string) string {
+	line, _, _ := strings.Cut(c.Says(ctx, program), "\n")
 	for _, word := range strings.Fields(line) {
 		if word[0] >= '0' && word[0] <= '9' {
 			return word
@@ -158,27 +153,12 @@ func number(said string) string {
 	return "of unknown version"
 }
 
-// runtime completes what is known of the OCI runtime.
 func (c Config) runtime(ctx context.Context) doctor.Runtime {
 	r := c.Runtime
-	switch {
-	case r.Kind == doctor.Builtin:
-		r.Version = r.BuiltinVersion
-	case r.Path != "":
+	if r.Path != "" {
 		r.Version = c.version(ctx, r.Path)
 	}
 	return r
-}
-
-func (c Config) network(ctx context.Context, trial Trial) doctor.Network {
-	n := doctor.Network{
-		Veth: trial.Veth, Bridge: trial.Bridge, Rules: trial.Rules, Outlet: string(c.Outlet.Kind), Path: c.Outlet.Program,
-		Error: text(c.OutletErr), Tun: text(c.Kernel.OpenTun()),
-	}
-	if n.Path != "" {
-		n.Version = c.version(ctx, n.Path)
-	}
-	return n
 }
 
 func (c Config) criu(ctx context.Context) string {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/pcompose/pcompose/engine/doctor"
 	"github.com/pcompose/pcompose/engine/image"
-	"github.com/pcompose/pcompose/pod"
 )
 
 var update = flag.Bool("update", false, "rewrite the facts in testdata")
@@ -103,8 +102,7 @@ func TestLook(t *testing.T) {
 		},
 		User: doctor.User{UID: 1000, Name: "ada"}, Program: "/usr/bin/pcompose", Built: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 		Root: "/home/ada/.local/share/pcompose", RunRoot: "/run/user/1000/pcompose",
-		Runtime: doctor.Runtime{Kind: "crun", Path: "/usr/bin/crun"},
-		Outlet:  pod.Outlet{Kind: pod.OutletPasta, Program: "/usr/bin/pasta"}, OutletErr: errors.New("no way"), Init: "/usr/bin/catatonit", Delegated: []string{"pids"},
+		Runtime: doctor.Runtime{Kind: "crun", Path: "/usr/bin/crun"}, Init: "/usr/bin/catatonit", Delegated: []string{"pids"},
 		Setup: image.Setup{
 			Storage:    image.StorageSetup{Driver: "overlay", GraphRoot: "/home/ada/.local/share/containers/storage", Err: errors.New("bad storage.conf")},
 			Registries: image.RegistriesSetup{File: "/etc/r.conf", Search: []string{"docker.io"}, All: []sysregistriesv2.Registry{{Prefix: "quay.io", Mirrors: []sysregistriesv2.Endpoint{{Location: "mirror"}}}, {Prefix: "x"}}},

@@ -86,6 +86,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 			return err
 		}
 	}
+	err = errors.Join(keepSources(s), lead(s))
 	for _, ns := range gone {
 		for _, l := range s.listeners {
 			l.proxy.leave(ns)
@@ -93,7 +94,7 @@ func (s *Sandbox) arrange(ctx context.Context, c Config) error {
 		err = errors.Join(err, ns.file.Close())
 	}
 	s.forgetContainers()
-	return errors.Join(err, keepSources(s))
+	return err
 }
 
 // forgetContainers drops what was said of containers that are no more.

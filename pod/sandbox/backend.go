@@ -241,6 +241,9 @@ func (s *Sandbox) Ready(container string, ready bool) error {
 	}
 	before := s.routes()
 	s.setReady(container, ready)
+	if err := lead(s); err != nil {
+		return fmt.Errorf("cannot change the readiness of %q in pod %q: %w", container, s.config.Name, err)
+	}
 	now := s.routes()
 	if !slices.ContainsFunc(now.spreads, func(p spread) bool {
 		return slices.ContainsFunc(before.spreads, func(o spread) bool {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +121,54 @@ func BenchmarkThroughput(b *testing.B) {
 			io.Copy(io.Discard, conn)
 		})
 	}
+}
+
+// BenchmarkOutlet is the throughput of the ways out that are a process, out of the pod and in by published ports; the last with
+// the proxy of localhost, and by the port of another machine.
+func BenchmarkOutlet(b *testing.B) {
+	besides(b, func(b *testing.B, c Config, machine *namespace) {
+		if c.Outlet.Kind == pod.OutletPasta { // as podman publishes ports by it
+			c.Outlet.Options = []string{"-t", "18302:7001"}
+		}
+		s, err := Create(b.Context(), c)
+		must(b, err)
+		defer s.Close()
+		sink(b, machine, 7000)
+		sink(b, s.cells[0], 7001)
+		_, err = s.Publish([]pod.Port{tcp("web", 18301, 7001)})
+		must(b, err)
+		here, err := adoptNamespace(pod.Cell{Name: "host"}, must1(os.Open(threadNetns)))
+		must(b, err)
+		for _, way := range []struct {
+			name string
+			from *namespace
+			to   string
+		}{{"out", s.cells[0], "198.51.100.2:7000"}, {"published-localhost", here, "127.0.0.1:18301"}, {"published", machine, "198.51.100.1:18301"},
+			{"by-pasta-localhost", here, "127.0.0.1:18302"}, {"by-pasta", machine, "198.51.100.1:18302"}} {
+			if strings.HasPrefix(way.name, "by-pasta") && c.Outlet.Kind != pod.OutletPasta {
+				continue
+			}
+			b.Run(way.name, func(b *testing.B) {
+				conn, err := way.from.connect(pod.TCP, netip.MustParseAddrPort(way.to), netip.AddrPort{})
+				must(b, err)
+				defer conn.Close()
+				buf := make([]byte, 1<<20)
+				b.SetBytes(int64(len(buf)))
+				for b.Loop() {
+					if _, err := conn.Write(buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	})
+}
+
+func must1[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // sink reads all there is.

@@ -288,10 +288,10 @@ func (b *beside) detach() error {
 	return endCompanions(pidFile(b.config.Dir))
 }
 
-// EndOutlet ends the process beside a pod, and all that it made, given the pod's run directory; nil where there is none.
+// EndOutlet ends the processes beside a pod, and all that it made, given the pod's run directory; nil where there is none.
 func EndOutlet(dir string, o pod.Outlet) error {
 	if (Config{Outlet: o}).beside() {
-		return endCompanions(pidFile(dir))
+		return errors.Join(endCompanions(pidFile(dir)), endCompanions(porterFile(dir)))
 	}
 	return nil
 }

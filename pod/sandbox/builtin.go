@@ -134,7 +134,7 @@ func (b *beside) files() map[string]*os.File {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tap == nil || b.isOver() {
-		return nil
+		return map[string]*os.File{}
 	}
 	return map[string]*os.File{tapKey: b.tap}
 }

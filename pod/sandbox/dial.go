@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,18 +17,33 @@ import (
 // dialTimeout bounds the wait for a service that does not accept: its queue is full.
 const dialTimeout = 10 * time.Second
 
-// door leads from a published port into the pod.
+// door is where a published port leads now.
 type door struct {
-	*Sandbox
-	port *listener
+	protocol string
+	mu       sync.Mutex
+	// targets are those in service; turn counts the connections.
+	targets []target
+	turn    int
+}
+
+// lead makes the port lead to other targets. Connections there are stay where they are.
+func (d *door) lead(to []target) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.targets = to
+}
+
+// now are the targets in service.
+func (d *door) now() []target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.targets
 }
 
 // passage is a connection to a container.
 type passage struct {
 	net.Conn
-	cell *namespace
-	// to is the container and its port.
-	to backend
+	to target
 }
 
 // dial connects a client to the next container in turn. It dials the container's own address in its namespace, so
@@ -40,13 +56,13 @@ func (d *door) dial(client netip.AddrPort) (*passage, error) {
 			return nil, unix.ENETUNREACH
 		}
 		var c net.Conn
-		for _, addr := range t.addresses(d.port.port.Protocol, client) {
+		for _, addr := range t.addresses(d.protocol, client) {
 			if addr.IsValid() && c == nil && errors.Is(err, unix.ECONNREFUSED) {
-				c, err = t.cell.connect(d.port.port.Protocol, netip.AddrPortFrom(addr, t.port), t.sourceFor(client, addr))
+				c, err = t.cell.connect(d.protocol, netip.AddrPortFrom(addr, t.port), t.sourceFor(client, addr))
 			}
 		}
 		if err == nil {
-			return &passage{Conn: c, cell: t.cell, to: t.backend}, nil
+			return &passage{Conn: c, to: t}, nil
 		}
 		if !errors.Is(err, unix.ECONNREFUSED) {
 			return nil, err
@@ -64,23 +80,28 @@ func (t target) addresses(protocol string, client netip.AddrPort) []netip.Addr {
 	return []netip.Addr{t.v4, t.v6}
 }
 
+// same says whether another target is the same port at the same place, whatever its container is called by now.
+func (t target) same(o target) bool {
+	return t.cell == o.cell && t.port == o.port && t.v4 == o.v4 && t.v6 == o.v6
+}
+
 // inTurn are the targets in service, beginning with the one whose turn it is.
 func (d *door) inTurn() []target {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	ts := d.inService(d.targets(d.port))
+	ts := d.targets
 	if len(ts) < 2 {
 		return ts
 	}
-	d.port.turn = (d.port.turn + 1) % len(ts)
-	return append(ts[d.port.turn:len(ts):len(ts)], ts[:d.port.turn]...)
+	d.turn = (d.turn + 1) % len(ts)
+	return append(ts[d.turn:len(ts):len(ts)], ts[:d.turn]...)
 }
 
 // keeps says whether what a client sends should still go where it went.
 func (d *door) keeps(p *passage) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.ContainsFunc(d.inService(d.targets(d.port)), func(t target) bool { return t.backend == p.to && t.cell == p.cell })
+	return slices.ContainsFunc(d.targets, p.to.same)
 }
 
 // connect makes a connected socket of the namespace, from an address of its own or the given one. Only making it needs the namespace's thread; waiting for the

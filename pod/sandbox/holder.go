@@ -88,6 +88,8 @@ func readProcess(pid int) process {
 		p.project = filepath.Base(argv[1])
 	case len(argv) > 2 && argv[0] == "pcompose" && argv[1] == "supervisor":
 		p.project = filepath.Base(argv[2])
+	case len(argv) > 2 && argv[0] == "pcompose" && argv[1] == PortsCommand:
+		p.project = filepath.Base(filepath.Dir(argv[2]))
 	case p.name == "conmon":
 		if i := slices.Index(argv, "-n"); i >= 0 && i+1 < len(argv) {
 			p.container = argv[i+1]

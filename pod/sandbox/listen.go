@@ -24,12 +24,12 @@ type listener struct {
 	chosen bool
 	socket hostSocket
 	// backends are the container's port, or those of replicas; inner is the pod's port that leads there, 0 where the
-	// host can send to the container's. The sandbox guards both, and turn.
+	// host can send to the container's. The sandbox guards both.
 	backends []backend
 	inner    uint16
-	// turn counts the connections of the proxy.
-	turn  int
+	// proxy carries what comes by the socket through the door, unless another process does.
 	proxy *proxy
+	door  *door
 }
 
 // hostSocket is a *net.TCPListener or a *net.UDPConn.
@@ -79,18 +79,17 @@ func bind(p pod.Port) (*listener, error) {
 	}
 	l.port.HostPort = bound.Port()
 	l.backends = []backend{{p.Container, p.ContainerPort}}
-	l.proxy = newProxy()
+	l.proxy, l.door = newProxy(), &door{protocol: p.Protocol}
 	return l, nil
 }
 
 // serve starts the one goroutine of the port.
-func (s *Sandbox) serve(l *listener) {
-	to := &door{s, l}
+func (l *listener) serve() {
 	switch socket := l.socket.(type) {
 	case *net.TCPListener:
-		go l.proxy.serveTCP(socket, to)
+		go l.proxy.serveTCP(socket, l.door)
 	case *net.UDPConn:
-		go l.proxy.serveUDP(socket, to)
+		go l.proxy.serveUDP(socket, l.door)
 	}
 }
 
@@ -183,7 +182,7 @@ func readKey(key string) (*listener, error) {
 		}
 		numbers[i] = uint16(n)
 	}
-	l := &listener{chosen: part[6] == "chosen", inner: numbers[2], proxy: newProxy(),
+	l := &listener{chosen: part[6] == "chosen", inner: numbers[2], proxy: newProxy(), door: &door{protocol: part[1]},
 		port: pod.Port{Protocol: part[1], HostIP: part[2], HostPort: numbers[0]}}
 	l.retarget([]backend{{part[4], numbers[1]}})
 	return l, nil

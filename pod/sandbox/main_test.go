@@ -25,6 +25,13 @@ const insideVar = "PCT_SANDBOX_TEST_NETNS"
 // TestMain runs the tests again in a network namespace of their own, which is "the host" to them: this machine's
 // links, rules and ports stay as they are.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == PortsCommand {
+		if err := ServePorts(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) > 2 && os.Args[1] == usernet.Command {
 		if err := usernet.Main(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -21,10 +21,13 @@ import (
 )
 
 // besides runs a test for each outlet that is a process, on a host with a way out.
-func besides(t *testing.T, f func(t *testing.T, c Config, machine *namespace)) {
+func besides[T interface {
+	testing.TB
+	Run(string, func(T)) bool
+}](t T, f func(t T, c Config, machine *namespace)) {
 	host(t)
 	for _, kind := range []pod.OutletKind{pod.OutletPasta, pod.OutletBuiltIn} {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(string(kind), func(t T) {
 			c := config(t, "out")
 			c.Outlet, c.Dir = pod.Outlet{Kind: kind}, t.TempDir()
 			c.Warn = func(s string) { t.Log(s) }
@@ -273,4 +276,66 @@ func TestPastaArguments(t *testing.T) {
 			t.Errorf("%q: got %s, want %q in it and not %q", test.user, got, test.with, test.without)
 		}
 	}
+}
+
+// TestPortsOutliveTheirSupervisor: connections by published ports go on while there is no supervisor, and with the next.
+func TestPortsOutliveTheirSupervisor(t *testing.T) {
+	besides(t, func(t *testing.T, c Config, machine *namespace) {
+		first, err := Create(t.Context(), c)
+		must(t, err)
+		echoTCP(t, first, 80)
+		echoTCP(t, first, 81)
+		_, err = first.Publish([]pod.Port{tcp("web", 18330, 80), tcp("web", 18331, 81)})
+		must(t, err)
+		held, err := machine.connect(pod.TCP, netip.MustParseAddrPort("198.51.100.1:18330"), netip.AddrPort{})
+		must(t, err)
+		defer held.Close()
+		says := func(want string) {
+			t.Helper()
+			held.SetDeadline(time.Now().Add(5 * time.Second))
+			held.Write([]byte(want))
+			buf := make([]byte, len(want))
+			if n, err := io.ReadFull(held, buf); err != nil || string(buf) != want {
+				t.Errorf("the connection answers %q, %v; want %q", buf[:n], err, want)
+			}
+		}
+		banner := make([]byte, len("80 saw 198.51.100.2\n"))
+		held.SetDeadline(time.Now().Add(5 * time.Second))
+		_, err = io.ReadFull(held, banner)
+		must(t, err)
+		files, err := first.Files()
+		must(t, err)
+		before := findCompanion(porterFile(c.Dir)).pid
+		must(t, first.Release())
+		says("nobody supervises")
+		wantReply(t, machine, "198.51.100.1", 18331, "81 saw 198.51.100.2\nhello")
+		s, err := Adopt(t.Context(), c, files)
+		must(t, err)
+		for _, f := range files {
+			f.Close()
+		}
+		says("the next one does")
+		if after := findCompanion(porterFile(c.Dir)).pid; after != before {
+			t.Errorf("process %d is in the place of %d", after, before)
+		}
+		// What it changes, the process does.
+		_, err = s.Publish([]pod.Port{tcp("web", 18330, 80), tcp("web", 18332, 81)})
+		must(t, err)
+		says("still")
+		wantReply(t, machine, "198.51.100.1", 18332, "81 saw 198.51.100.2\nhello")
+		eventually(t, "the old port is refused", func() bool {
+			_, err := reply(machine, "198.51.100.1", 18331, 1)
+			return errors.Is(err, unix.ECONNREFUSED)
+		})
+		// It is killed: its connections break, and the next one serves.
+		p := findCompanion(porterFile(c.Dir))
+		must(t, p.kill())
+		wantReply(t, machine, "198.51.100.1", 18330, "80 saw 198.51.100.2\nhello")
+		_, err = s.Publish(nil)
+		must(t, err)
+		if p := findCompanion(porterFile(c.Dir)); p != nil {
+			t.Errorf("process %d serves no port", p.pid)
+		}
+		must(t, s.Close())
+	})
 }

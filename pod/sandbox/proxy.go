@@ -108,7 +108,7 @@ func (p *proxy) carryTCP(client *net.TCPConn, to *door) {
 		return
 	}
 	server, ok := passage.Conn.(*net.TCPConn)
-	if !ok || !p.track(server, passage.cell) {
+	if !ok || !p.track(server, passage.to.cell) {
 		return
 	}
 	defer p.forget(server)

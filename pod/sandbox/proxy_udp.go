@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,9 @@ const (
 	// udpIdle is how long a client is remembered after the last datagram either way; conntrack takes 120 s for
 	// streams, and a client that comes back later only gets another source port in the pod.
 	udpIdle = 90 * time.Second
-	// udpClientsMax bounds what one port remembers; datagrams of further clients are dropped.
-	udpClientsMax = 1024
+	// udpClientsMax bounds what one port remembers, each a descriptor; a further client takes the place of the one that has
+	// been silent for longest.
+	udpClientsMax = 2048
 	// datagram is more than the largest UDP payload.
 	datagram = 1 << 16
 )
@@ -26,6 +28,8 @@ type udpClient struct {
 	// control has the address the client sent to, as the kernel gave it: the answer must come from there.
 	control []byte
 	server  *passage
+	// last is when it last sent a datagram, in nanoseconds since 1970.
+	last atomic.Int64
 }
 
 // udpClients are the clients of one port.
@@ -56,7 +60,9 @@ func (p *proxy) serveUDP(socket *net.UDPConn, to *door) {
 		if err == nil {
 			if c := clients.find(from, control[:nc]); c != nil {
 				// A datagram that cannot be delivered is lost, as on any network.
-				_ = c.server.SetReadDeadline(time.Now().Add(udpIdle))
+				now := time.Now()
+				c.last.Store(now.UnixNano())
+				_ = c.server.SetReadDeadline(now.Add(udpIdle))
 				_, _ = c.server.Write(buf[:n])
 			}
 		}
@@ -74,7 +80,7 @@ func (u *udpClients) find(from netip.AddrPort, control []byte) *udpClient {
 		return c
 	}
 	if c == nil && full {
-		return nil
+		u.forgetOldest()
 	}
 	if c = u.newClient(from, control, u.to); c == nil {
 		return nil
@@ -93,9 +99,26 @@ func (u *udpClients) find(from netip.AddrPort, control []byte) *udpClient {
 	return c
 }
 
+// forgetOldest makes room for a client.
+func (u *udpClients) forgetOldest() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var oldest *udpClient
+	for _, c := range u.by {
+		if oldest == nil || c.last.Load() < oldest.last.Load() {
+			oldest = c
+		}
+	}
+	if oldest == nil { // they have all just ended
+		return
+	}
+	delete(u.by, oldest.from)
+	oldest.server.Close() // which ends its goroutine
+}
+
 func (p *proxy) newClient(from netip.AddrPort, control []byte, to *door) *udpClient {
 	server, err := to.dial(from)
-	if err != nil || !p.track(server.Conn, server.cell) {
+	if err != nil || !p.track(server.Conn, server.to.cell) {
 		return nil
 	}
 	return &udpClient{from: from, control: append([]byte(nil), control...), server: server}

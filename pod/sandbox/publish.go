@@ -61,10 +61,10 @@ func (s *Sandbox) Publish(want []pod.Port) (bound []pod.Port, err error) {
 		p.HostPort = next.by[i].port.HostPort
 		bound = append(bound, p)
 	}
+	errs := []error{lead(s)}
 	for _, l := range next.fresh {
-		s.serve(l)
+		serve(s, l)
 	}
-	var errs []error
 	for _, l := range next.dropped() {
 		if !slices.Contains(next.vacated, l) {
 			errs = append(errs, l.close())
@@ -224,10 +224,10 @@ func (n *publication) undo(s *Sandbox) error {
 		}
 		again.chosen, again.inner = l.chosen, l.inner
 		again.retarget(l.backends)
-		s.serve(again)
+		serve(s, again)
 		s.listeners[i] = again
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, lead(s))...)
 }
 
 // find is the listener that is already what a port asks for, or nil.

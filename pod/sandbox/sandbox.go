@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -60,7 +61,9 @@ type Sandbox struct {
 	mu sync.Mutex
 	inside
 	listeners []*listener
-	closed    bool
+	// porter serves the ports; nil where this process does, those of localhost.
+	porter *porter
+	closed bool
 }
 
 // inside is what there is in the pod's namespaces.
@@ -105,6 +108,7 @@ func create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.closeCells())
 	}
+	engage(s, &porter{config: c})
 	if want, err := newLayout(c); err != nil || want.filtered() {
 		if err == nil {
 			err = s.arrange(ctx, c)
@@ -173,6 +177,12 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		return nil, errors.Join(err, s.closeCells())
 	}
 	s.listeners, err = adoptListeners(files)
+	if err == nil && !s.outlet.routes() {
+		var p *porter
+		if p, err = findPorter(c, files); err == nil {
+			engage(s, p)
+		}
+	}
 	if err == nil {
 		err = s.arrange(ctx, c)
 	}
@@ -180,11 +190,11 @@ func adopt(ctx context.Context, c Config, files map[string]*os.File) (*Sandbox, 
 		err = s.outlet.forward(s.routes().ways)
 	}
 	if err != nil {
-		s.outlet.release()
+		release(s)
 		return nil, errors.Join(err, s.closeListeners(), s.closeCells())
 	}
 	for _, l := range s.listeners {
-		s.serve(l)
+		serve(s, l)
 	}
 	return s, nil
 }
@@ -225,7 +235,11 @@ func (s *Sandbox) Files() (map[string]*os.File, error) {
 			return nil, err
 		}
 	}
-	for key, file := range s.outlet.files() {
+	beside := s.outlet.files()
+	if s.porter != nil {
+		maps.Copy(beside, s.porter.files())
+	}
+	for key, file := range beside {
 		f, err := duplicate(file)
 		if err := add(key, f, err); err != nil {
 			return nil, err
@@ -274,7 +288,7 @@ func (s *Sandbox) Close() error {
 	if s.closed {
 		return nil
 	}
-	err := errors.Join(s.closeListeners(), s.outlet.detach(), s.leaveHubs())
+	err := errors.Join(s.closeListeners(), endPorter(s), s.outlet.detach(), s.leaveHubs())
 	if err != nil {
 		return fmt.Errorf("cannot remove sandbox of pod %q: %w", s.config.Name, err)
 	}
@@ -290,8 +304,31 @@ func (s *Sandbox) Release() error {
 		return nil
 	}
 	s.closed = true
-	s.outlet.release()
+	release(s)
 	return errors.Join(s.closeListeners(), s.closeCells())
+}
+
+// engage has a process serve the ports, where all connections come by the held sockets.
+func engage(s *Sandbox, p *porter) {
+	if !s.outlet.routes() {
+		s.porter = p
+		p.again = func() { leadAgain(s) }
+	}
+}
+
+func endPorter(s *Sandbox) error {
+	if s.porter == nil {
+		return nil
+	}
+	return s.porter.end()
+}
+
+// release leaves the processes beside the pod to themselves.
+func release(s *Sandbox) {
+	s.outlet.release()
+	if s.porter != nil {
+		s.porter.release()
+	}
 }
 
 func (s *Sandbox) closeListeners() error {

@@ -138,7 +138,7 @@ func (u *veth) mtu() int { return u.bytes }
 
 func (u *veth) routes() bool { return true }
 
-func (u *veth) files() map[string]*os.File { return nil }
+func (u *veth) files() map[string]*os.File { return map[string]*os.File{} }
 
 func (u *veth) release() {}
 

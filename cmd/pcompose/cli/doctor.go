@@ -48,7 +48,7 @@ func runDoctor(ctx context.Context, env *Env, opt *doctorOptions) error {
 // thisMachine looks at this machine, with the eyes of the user and the global flags.
 func thisMachine(ctx context.Context, env *Env) (doctor.Machine, error) {
 	g := env.global
-	e, err := engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, NetworkCmd: g.networkCmd, Command: env.command, LookupEnv: env.lookup})
+	e, err := engine.Open(engine.Config{Root: g.root, RunRoot: g.runRoot, Runtime: g.runtime, Command: env.command, LookupEnv: env.lookup})
 	if err != nil {
 		return doctor.Machine{}, err
 	}
@@ -62,14 +62,13 @@ func thisMachine(ctx context.Context, env *Env) (doctor.Machine, error) {
 		return doctor.Machine{}, fmt.Errorf("cannot find this program: %w", err)
 	}
 	built, _ := time.Parse(time.RFC3339, env.build.Date) // not known of a build without a commit
-	runtime := doctor.Runtime{Kind: has.RuntimeKind, Path: has.Runtime, BuiltinVersion: has.BuiltInVersion, BuiltinSeccomp: has.BuiltInSeccomp}
+	runtime := doctor.Runtime{Kind: has.RuntimeKind, Path: has.Runtime, Version: has.RuntimeVersion, BuiltinSeccomp: has.BuiltInSeccomp}
 	if has.RuntimeErr != nil {
 		runtime.Error = has.RuntimeErr.Error()
 	}
 	return machine.Look(ctx, machine.Config{
 		Tree: machine.Tree{FS: os.DirFS("/")}, Kernel: machine.Here(program), Getenv: env.getenv, User: machine.CurrentUser(userns.UID()),
-		Program: program, Built: built, Root: has.Root, RunRoot: has.RunRoot, Setup: image.ReadSetup(), Runtime: runtime,
-		Outlet: has.Outlet, OutletErr: has.OutletErr, Init: has.Init, Delegated: has.Controllers,
+		Program: program, Built: built, Root: has.Root, RunRoot: has.RunRoot, Setup: image.ReadSetup(), Runtime: runtime, Init: has.Init, Delegated: has.Controllers,
 	}), nil
 }
 

@@ -50,16 +50,14 @@ type hostInfo struct {
 	MemFree           uint64           `json:"memFree"`
 	MemTotal          uint64           `json:"memTotal"`
 	NetworkBackend    string           `json:"networkBackend"`
-	// NetworkCmd is how pods reach the world outside: veth, pasta, built-in.
-	NetworkCmd string       `json:"networkCmd"`
-	OCIRuntime runtimeInfo  `json:"ociRuntime"`
-	OS         string       `json:"os"`
-	Pasta      *pastaInfo   `json:"pasta,omitempty"`
-	Security   securityInfo `json:"security"`
-	SwapFree   uint64       `json:"swapFree"`
-	SwapTotal  uint64       `json:"swapTotal"`
-	Uptime     string       `json:"uptime"`
-	Linkmode   string       `json:"linkmode"`
+	OCIRuntime        runtimeInfo      `json:"ociRuntime"`
+	OS                string           `json:"os"`
+	Pasta             *pastaInfo       `json:"pasta,omitempty"`
+	Security          securityInfo     `json:"security"`
+	SwapFree          uint64           `json:"swapFree"`
+	SwapTotal         uint64           `json:"swapTotal"`
+	Uptime            string           `json:"uptime"`
+	Linkmode          string           `json:"linkmode"`
 }
 
 type cpuInfo struct {

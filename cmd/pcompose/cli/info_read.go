@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/pcompose/pcompose/engine"
-	"github.com/pcompose/pcompose/engine/doctor"
 	"github.com/pcompose/pcompose/engine/image"
 	"github.com/pcompose/pcompose/engine/machine"
 	"github.com/pcompose/pcompose/engine/userns"
@@ -78,7 +77,7 @@ func describeHost(ctx context.Context, env *Env, has engine.Equipment) hostInfo 
 		Distribution: distributionInfo{d.ID, d.Version, d.Codename, d.Variant},
 		IDMappings:   idInfo{GIDMap: d.GIDs, UIDMap: d.UIDs}, InitPath: has.Init, LogDriver: "k8s-file",
 		MemFree: d.MemFree, MemTotal: d.MemTotal, SwapFree: d.SwapFree, SwapTotal: d.SwapTotal, NetworkBackend: "pcompose",
-		OCIRuntime: runtimeInfo{Name: has.RuntimeKind, Path: has.Runtime},
+		OCIRuntime: runtimeInfo{Name: has.RuntimeKind, Path: has.Runtime, Version: has.RuntimeVersion},
 		Security: securityInfo{
 			AppArmorEnabled: has.AppArmor, DefaultCapabilities: strings.Join(has.Capabilities, ","), Rootless: userns.Rootless(),
 			SECCOMPEnabled: has.Seccomp && (has.Runtime != "" || has.BuiltInSeccomp), SELinuxEnabled: has.SELinux,
@@ -95,16 +94,10 @@ func describeHost(ctx context.Context, env *Env, has engine.Equipment) hostInfo 
 		h.Linkmode = "static"
 	}
 	ask := machine.Config{Tree: machine.Tree{FS: os.DirFS("/")}, Kernel: machine.Here(program), Getenv: env.getenv}
-	switch {
-	case has.RuntimeKind == doctor.Builtin:
-		h.OCIRuntime = runtimeInfo{has.RuntimeKind, program, "libcontainer " + has.BuiltInVersion}
-	case has.Runtime != "":
+	if has.Runtime != "" {
 		h.OCIRuntime.Version = ask.Says(ctx, has.Runtime)
 	}
-	if has.OutletErr == nil {
-		h.NetworkCmd = string(has.Outlet.Kind)
-	}
-	if path := has.Outlet.Program; path != "" {
+	if path := ask.Find("pasta"); path != "" {
 		h.Pasta = &pastaInfo{path, ask.Says(ctx, path)}
 	}
 	return h
