@@ -13,6 +13,13 @@ import (
 
 // buildImage builds an image, unless it is to be asked of its registry and that has it.
 func buildImage(ctx context.Context, e *Engine, a planner.BuildImage, report func(execute.Progress)) error {
+	if a.Check {
+		builder, err := e.builder()
+		if err != nil {
+			return err
+		}
+		return builder.Check(ctx, a.Build)
+	}
 	if a.Pull {
 		store, err := e.store()
 		if err != nil {

@@ -39,6 +39,8 @@ type (
 		Build pod.Build
 		// Pull has the registry of the image's name asked first: it is built where that has none.
 		Pull bool
+		// Check reads the Dockerfile, and says what is wrong with it, and builds nothing.
+		Check bool
 	}
 	// PushImage sends an image of the store to the registry of its name.
 	PushImage struct{ Image string }
@@ -173,6 +175,9 @@ func (a BuildImage) describe() Description {
 	d := Description{KindImage, a.Build.Image(), "build", ""}
 	if a.Pull {
 		d.Detail = "unless its registry has it"
+	}
+	if a.Check {
+		d.Verb = "check"
 	}
 	return d
 }

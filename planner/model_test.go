@@ -41,7 +41,7 @@ func invariants(t *testing.T, plan *planner.Plan) {
 			if id := stops[a.Name]; id != 0 && !waitsFor(plan, s, id) {
 				t.Errorf("%v removes a container before it has stopped", s)
 			}
-		case planner.PullImage, planner.CreateVolume, planner.CreateSandbox, planner.ConnectCells, planner.PublishPorts, planner.UpdateContainer,
+		case planner.PullImage, planner.BuildImage, planner.CreateVolume, planner.CreateSandbox, planner.ConnectCells, planner.PublishPorts, planner.UpdateContainer,
 			planner.RenameContainer, planner.RunPostStart, planner.RunPreStop, planner.WaitContainer, planner.KillContainer, planner.PauseContainer, planner.UnpauseContainer, planner.RemoveSandbox, planner.RemoveVolume, planner.RemoveImage, planner.RunProvider, planner.PushImage, planner.BeginWatch, planner.EndWatch:
 			// carryOut tells what goes wrong with these.
 		}

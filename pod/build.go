@@ -42,9 +42,8 @@ type Build struct {
 	// ShmSize is that of /dev/shm in bytes, Memory the limit of each RUN; 0 is the default and none.
 	ShmSize int64 `json:",omitempty"`
 	Memory  int64 `json:",omitempty"`
-	// Platform is the one to build for as os/arch[/variant], "" this machine's. Others are built beside it, for `push`.
-	Platform string   `json:",omitempty"`
-	Others   []string `json:",omitempty"`
+	// Platform is the one to build for as os/arch[/variant], "" this machine's.
+	Platform string `json:",omitempty"`
 	// Privileged gives RUN every capability and device.
 	Privileged bool `json:",omitempty"`
 }

@@ -186,6 +186,9 @@ func (u *surveyor) build(b types.BuildConfig, base string) {
 	if !slices.Contains([]string{"", "default", "host", "none"}, b.Network) {
 		u.limit(value{base, "build.network", nil}, "mode", b.Network)
 	}
+	if len(b.Platforms) > 1 {
+		u.limit(value{base, "build.platforms", nil}, "others")
+	}
 	if b.Isolation != "" && b.Isolation != "default" {
 		u.limit(value{base, "build.isolation", nil}, "windows")
 	}

@@ -107,7 +107,6 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 		return "", err
 	}
 	out := newOutput(order.file, report, b.cfg.Now)
-	defer out.close()
 	options, err := order.options(out)
 	if err != nil {
 		return "", err
@@ -128,6 +127,23 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	}
 	out.succeed()
 	return id, nil
+}
+
+// Check reads a build's Dockerfile, and says what is wrong with it; it builds nothing.
+func (b *Builder) Check(ctx context.Context, build pod.Build) error {
+	shop, err := b.open()
+	if err != nil {
+		return err
+	}
+	order := &order{Builder: b, build: build, shop: shop}
+	defer order.clean()
+	if err = order.prepare(ctx); err == nil {
+		_, err = order.options(newOutput(order.file, func(pod.BuildStep) {}, b.cfg.Now))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot build image %q: %w", build.Image(), err)
+	}
+	return nil
 }
 
 // order is one build on its way.

@@ -33,9 +33,8 @@ type output struct {
 // step is an instruction at work.
 type step struct {
 	pod.BuildStep
-	node   *parser.Node
-	begun  time.Time
-	cached bool
+	node  *parser.Node
+	begun time.Time
 }
 
 func newOutput(file *dockerfile, report func(pod.BuildStep), now func() time.Time) *output {
@@ -175,8 +174,6 @@ func (o *output) succeed() {
 	defer o.mu.Unlock()
 	o.end()
 }
-
-func (o *output) close() {}
 
 // explain is the error of a build with the place of the instruction that failed, and the end of what it printed.
 func (o *output) explain(err error) error {

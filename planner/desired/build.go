@@ -113,7 +113,9 @@ func (t construction) build(s types.ServiceConfig) pod.Build {
 		}
 		out.SSH = append(out.SSH, ssh)
 	}
-	t.platforms(&out, b.Platforms)
+	if out.Platform == "" && len(b.Platforms) == 1 { // of several, the machine's
+		out.Platform = b.Platforms[0]
+	}
 	return out
 }
 
@@ -124,18 +126,6 @@ func (t construction) contextOf(s types.ServiceConfig, service string) string {
 		t.problem(s, "build.additional_contexts", "", "no service named %q", service)
 	}
 	return "docker-image://" + imageOf(t.translation, other)
-}
-
-// platforms chooses the one that containers have: the service's, else the first; the others are built beside it.
-func (t construction) platforms(b *pod.Build, platforms []string) {
-	for _, p := range platforms {
-		switch {
-		case b.Platform == "" && len(platforms) == 1:
-			b.Platform = p
-		case p != b.Platform:
-			b.Others = append(b.Others, p)
-		}
-	}
 }
 
 // buildSecret is where a secret of a build comes from.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +81,17 @@ func runBuild(ctx context.Context, env *Env, opt *buildOptions) error {
 		env.ui.Warn("No services to build")
 		return nil
 	}
-	if opt.push {
+	switch {
+	case opt.print:
+		return printBake(env, plan)
+	case opt.check:
+		for i, step := range plan.Steps {
+			if a, ok := step.Action.(planner.BuildImage); ok {
+				a.Check = true
+				plan.Steps[i].Action, plan.Steps[i].Why = a, "asked to check"
+			}
+		}
+	case opt.push:
 		pushBuilt(plan)
 	}
 	if env.global.dryRun {
@@ -128,6 +139,46 @@ func pushBuilt(plan *planner.Plan) {
 			plan.Steps = append(plan.Steps, planner.Step{ID: len(plan.Steps) + 1, Action: planner.PushImage{Image: tag}, Why: "asked to push", After: []int{step.ID}})
 		}
 	}
+}
+
+// printBake prints builds as docker buildx bake reads them.
+func printBake(env *Env, plan *planner.Plan) error {
+	type target struct {
+		Context    string            `json:"context,omitempty"`
+		Contexts   map[string]string `json:"contexts,omitempty"`
+		Dockerfile string            `json:"dockerfile,omitempty"`
+		Inline     string            `json:"dockerfile-inline,omitempty"`
+		Args       map[string]string `json:"args,omitempty"`
+		Labels     map[string]string `json:"labels,omitempty"`
+		Tags       []string          `json:"tags"`
+		Target     string            `json:"target,omitempty"`
+		CacheFrom  []string          `json:"cache-from,omitempty"`
+		CacheTo    []string          `json:"cache-to,omitempty"`
+		Platforms  []string          `json:"platforms,omitempty"`
+		NoCache    bool              `json:"no-cache,omitempty"`
+		Pull       bool              `json:"pull,omitempty"`
+		Network    string            `json:"network,omitempty"`
+		Output     []string          `json:"output"`
+	}
+	targets, names := map[string]target{}, []string{}
+	for _, step := range plan.Steps {
+		a, ok := step.Action.(planner.BuildImage)
+		if !ok {
+			continue
+		}
+		b := a.Build
+		t := target{Context: b.Context, Contexts: b.Contexts, Dockerfile: b.Dockerfile, Inline: b.Inline, Args: b.Args, Labels: b.Labels, Tags: b.Tags,
+			Target: b.Target, CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCache: b.NoCache, Pull: b.Pull, Network: b.Network, Output: []string{"type=docker"}}
+		if b.Platform != "" {
+			t.Platforms = []string{b.Platform}
+		}
+		targets[b.Services[0]], names = t, append(names, b.Services[0])
+	}
+	text, err := json.MarshalIndent(map[string]any{"group": map[string]any{"default": map[string]any{"targets": names}}, "target": targets}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return env.ui.Text(append(text, '\n'))
 }
 
 // build carries out builds. The failure of each has the place in the file before it.

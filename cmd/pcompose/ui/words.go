@@ -25,6 +25,9 @@ func words(action planner.Action, replaces bool) (doing, done string) {
 	case planner.PullImage:
 		return "Pulling", "Pulled"
 	case planner.BuildImage:
+		if a.Check {
+			return "Checking", "Checked"
+		}
 		return "Building", "Built"
 	case planner.PushImage:
 		return "Pushing", "Pushed"
