@@ -37,12 +37,11 @@ func Unwatch(observed pod.Status) *Plan {
 	return plan
 }
 
-// unwatch adds the end of a watch in the background, where there is one; 0 else.
-func (p *Plan) unwatch(observed pod.Status, why string) int {
-	if observed.Watcher == nil {
-		return 0
+// unwatch adds the end of a watch in the background, where there is one.
+func (p *Plan) unwatch(observed pod.Status, why string) {
+	if observed.Watcher != nil {
+		p.add(EndWatch{observed.Name}, why)
 	}
-	return p.add(EndWatch{observed.Name}, why)
 }
 
 // beginWatch has files watched once the containers they go into run.

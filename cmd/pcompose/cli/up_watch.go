@@ -24,7 +24,7 @@ func (o *upOptions) watches(env *Env, project *compose.Project, spec pod.Spec) e
 		}
 	}
 	if o.detach || env.global.dryRun {
-		o.watcher, err = background(env, spec, triggers, o.begun, o.services)
+		o.watcher, err = background(env, spec, triggers, &watchOptions{services: o.services, prune: true, quiet: o.quietBuild, begun: o.begun})
 	}
 	return err
 }
@@ -87,7 +87,7 @@ func (u *upWatch) detach(ctx context.Context) {
 	u.stop()
 	triggers, err := u.triggers()
 	if err == nil {
-		u.opt.watcher, err = background(u.env, u.spec, triggers, since, u.opt.services)
+		u.opt.watcher, err = background(u.env, u.spec, triggers, &watchOptions{services: u.opt.services, prune: true, quiet: u.opt.quietBuild, begun: since})
 	}
 	if err == nil {
 		_, err = u.carryOut(ctx, change{name: u.spec.Name, show: u.env.ui.Steps, plan: func(observed pod.Status) (*planner.Plan, error) {

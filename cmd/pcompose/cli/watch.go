@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,8 @@ type watchOptions struct {
 	detach, stop       bool
 	// attended says that the pod's supervisor runs us.
 	attended bool
+	// begun is when the command was given: changes since then count.
+	begun time.Time
 }
 
 func newWatch(env *Env, run action[watchOptions]) *cobra.Command {
@@ -51,7 +54,7 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 	case opt.attended:
 		return runAttended(ctx, env, opt)
 	}
-	begun := env.now()
+	opt.begun = env.now()
 	s := selection{services: opt.services, pull: "policy", asks: true, ignoreOrphans: isTrue(env.getenv("COMPOSE_IGNORE_ORPHANS"))}
 	project, spec, err := s.desire(ctx, env)
 	if err != nil {
@@ -62,7 +65,7 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 		return err
 	}
 	if opt.detach {
-		if s.watcher, err = background(env, spec, triggers, begun, opt.services, opt.flags()...); err != nil {
+		if s.watcher, err = background(env, spec, triggers, opt); err != nil {
 			return err
 		}
 	}
@@ -87,7 +90,7 @@ func runWatch(ctx context.Context, env *Env, opt *watchOptions) error {
 		return err
 	}
 	defer w.close()
-	return w.run(ctx, begun)
+	return w.run(ctx, opt.begun)
 }
 
 // buildWatched has the images of services that are watched built with the next up, also those that are there, as docker compose

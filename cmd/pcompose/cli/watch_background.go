@@ -18,7 +18,7 @@ import (
 
 // background is the program by which the supervisor watches files: this command line once more, as it was understood. Its
 // key changes with all that it would do.
-func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time, services []string, flags ...string) (*pod.Watcher, error) {
+func background(env *Env, spec pod.Spec, triggers []pod.Trigger, opt *watchOptions) (*pod.Watcher, error) {
 	g := env.global
 	if slices.Contains(g.files, "-") {
 		return nil, errors.New("a Compose file from standard input cannot be watched in the background: it is gone when it would be read again")
@@ -43,7 +43,7 @@ func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time
 	if g.compatible {
 		argv = append(argv, "--compatibility")
 	}
-	argv = slices.Concat(argv, []string{"watch", "--attended"}, flags, []string{"--"}, services)
+	argv = slices.Concat(argv, []string{"watch", "--attended"}, opt.flags(), []string{"--"}, opt.services)
 	// Not the environment, which differs from shell to shell: what it means for the project is in the rest.
 	text, err := json.Marshal(struct {
 		Argv     []string
@@ -55,7 +55,7 @@ func background(env *Env, spec pod.Spec, triggers []pod.Trigger, since time.Time
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	w := &pod.Watcher{Argv: argv, Dir: env.dir, Services: services, Key: hex.EncodeToString(sum[:]), Since: since}
+	w := &pod.Watcher{Argv: argv, Dir: env.dir, Services: opt.services, Key: hex.EncodeToString(sum[:]), Since: opt.begun}
 	for name, value := range env.vars {
 		w.Env = append(w.Env, name+"="+value)
 	}
