@@ -25,6 +25,9 @@ func (b *bundle) hosts(gateway netip.Addr) []byte {
 		return nil
 	}
 	c := b.record.Container
+	if content := ownersFile(b, "hosts"); content != nil {
+		return content
+	}
 	if c.Hostname == "" {
 		c.Hostname = b.record.ID[:12]
 	}
@@ -48,6 +51,9 @@ func (b *bundle) resolvConf(host []byte) []byte {
 	cell := b.cell()
 	if cell.Mode == pod.NetworkHost {
 		return host
+	}
+	if content := ownersFile(b, "resolv.conf"); content != nil {
+		return content
 	}
 	var server netip.Addr
 	if cell.Resolver {

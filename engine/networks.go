@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -313,4 +314,71 @@ func quoted(names []string) string {
 		text += fmt.Sprintf("%q", n)
 	}
 	return text
+}
+
+// owners looks for the containers of other projects whose network is joined, by the containers wanted or there.
+func (o *observation) owners(ctx context.Context, want *pod.Spec) error {
+	names := map[string]bool{}
+	look := func(c pod.Container) {
+		of, joins := strings.CutPrefix(string(c.NetworkMode), pod.NetworkOf)
+		_, ours := want.Container(of)
+		_, had := o.status.Container(of)
+		names[of] = joins && !ours && !had
+	}
+	for _, c := range want.Containers {
+		look(c)
+	}
+	for _, c := range o.status.Containers {
+		look(c.Container)
+	}
+	for name, foreign := range names {
+		if !foreign {
+			continue
+		}
+		project, r, err := locate(o.engine, name)
+		if errors.Is(err, errNoContainer) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		remembered, err := o.engine.state.Load(project)
+		if err != nil || remembered == nil {
+			return err
+		}
+		other := pod.Status{Name: project}
+		if err := (&observation{o.engine, &other}).containers(ctx, remembered); err != nil {
+			return err
+		}
+		owner := pod.Owner{Project: project, Service: r.Container.Service}
+		have, _ := other.Container(r.Container.Name)
+		owner.Path = filepath.Join(o.engine.state.RunDir(project), "cells", r.Container.Cell)
+		var st unix.Stat_t
+		if owner.Runs = have.Run.State.Alive() && unix.Stat(owner.Path, &st) == nil; owner.Runs {
+			owner.Instance = fmt.Sprint(st.Ino)
+		}
+		if o.status.Owners == nil {
+			o.status.Owners = map[string]pod.Owner{}
+		}
+		o.status.Owners[name] = owner
+	}
+	return nil
+}
+
+// ownersFile is a file of the container outside the pod whose network a container joins, nil for none: it has the names
+// that hold there.
+func ownersFile(b *bundle, name string) []byte {
+	of, joins := strings.CutPrefix(string(b.cell().Mode), pod.NetworkOf)
+	if !joins {
+		return nil
+	}
+	project, r, err := locate(b.project.engine, of)
+	if err != nil {
+		return nil
+	}
+	content, err := os.ReadFile(filepath.Join(b.project.engine.state.BundleDir(project, r.ID), name))
+	if err != nil {
+		return nil
+	}
+	return content
 }

@@ -55,7 +55,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 			return status, err
 		}
 	}
-	if err := errors.Join(look.volumes(want), look.foreign(want), look.secrets(want), look.networks(want)); err != nil {
+	if err := errors.Join(look.volumes(want), look.foreign(want), look.secrets(want), look.networks(want), look.owners(ctx, want)); err != nil {
 		return status, err
 	}
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })

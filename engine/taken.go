@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/state"
@@ -28,23 +29,31 @@ func givers(p *Project, c pod.Container) ([]state.Record, error) {
 
 // foreign is the record of a container of any project.
 func foreign(e *Engine, name string) (state.Record, error) {
+	_, r, err := locate(e, name)
+	return r, err
+}
+
+// locate is the project and the record of a container of any project, by its name or the begin of its ID.
+func locate(e *Engine, name string) (string, state.Record, error) {
 	names, err := e.state.Names()
 	if err != nil {
-		return state.Record{}, err
+		return "", state.Record{}, err
 	}
 	for _, project := range names {
 		remembered, err := e.state.Load(project)
 		if err != nil {
-			return state.Record{}, err
+			return "", state.Record{}, err
 		}
 		if remembered == nil {
 			continue
 		}
-		if r, ok := remembered.Containers[name]; ok {
-			return r, nil
+		for called, r := range remembered.Containers {
+			if called == name || len(name) >= 12 && strings.HasPrefix(r.ID, name) {
+				return project, r, nil
+			}
 		}
 	}
-	return state.Record{}, fmt.Errorf("%w named %q", errNoContainer, name)
+	return "", state.Record{}, fmt.Errorf("%w named %q", errNoContainer, name)
 }
 
 // errNoContainer is wrapped by the error about a container that no project has.

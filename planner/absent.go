@@ -28,6 +28,8 @@ const (
 	AbsentSecret    AbsentKind = "secret"
 	AbsentProgram   AbsentKind = "program"
 	AbsentNetwork   AbsentKind = "network"
+	// AbsentOwner is a container whose network is joined.
+	AbsentOwner AbsentKind = "owner"
 )
 
 // Error says who needs what, and how to come by it.
@@ -42,6 +44,8 @@ func (a *Absent) Error() string {
 		return fmt.Sprintf("network %q declared as external, but could not be found: create it with `pcompose network create %s`, or bring up the project that has it first", a.Name, a.Name)
 	case AbsentProgram:
 		return fmt.Sprintf("cannot provide service %q: there is no program for a provider of type %q: %s", a.Service, a.Name, a.Search.Where)
+	case AbsentOwner:
+		why = fmt.Sprintf("it joins the network of container %q, %s", a.Name, a.Search.Where)
 	case AbsentContainer:
 		why = fmt.Sprintf("it has the volumes of container %q, which does not exist", a.Name)
 	}
@@ -64,6 +68,7 @@ func (ch *choice) absent() error {
 	}
 	var errs []error
 	seen := map[AbsentKind][]string{}
+	errs = append(errs, division{ch}.ownerless()...)
 	add := func(c pod.Container, kind AbsentKind, name string) {
 		if !slices.Contains(seen[kind], name) {
 			seen[kind] = append(seen[kind], name)

@@ -66,6 +66,7 @@ func (ch division) divide() error {
 			}
 		}
 	}
+	ch.joinOwners(all.Containers, before)
 	ch.desired.Denied = ch.denied()
 	if all.Denied = ch.desired.Denied; ch.opt.Recreate == RecreateNone {
 		all.Denied = nil // nobody may be moved

@@ -198,3 +198,73 @@ func checkPools(n pod.Network) error {
 	}
 	return nil
 }
+
+// outside is the container of another project whose network a container joins; "" for none.
+func (ch division) outside(c pod.Container) string {
+	of, joins := strings.CutPrefix(string(c.NetworkMode), pod.NetworkOf)
+	_, ours := ch.desired.Container(of)
+	_, had := ch.observed.Container(of)
+	if !joins || ours || had {
+		return ""
+	}
+	return of
+}
+
+// ownerless finds the selected containers that join the network of one that has none.
+func (ch division) ownerless() []error {
+	var errs []error
+	for _, name := range ch.names {
+		c := ch.fates[name].want
+		of := ch.outside(c)
+		if of == "" {
+			continue
+		}
+		owner, there := ch.observed.Owners[of]
+		why := ""
+		switch {
+		case !there:
+			why = "which does not exist: bring up the project that has it first"
+		case !owner.Runs:
+			why = fmt.Sprintf("which is not running: start it with `pcompose -p %s start %s`", owner.Project, owner.Service)
+		default:
+			continue
+		}
+		errs = append(errs, &Absent{Container: c.Name, Service: c.Service, Kind: AbsentOwner, Name: of, Search: pod.Search{Where: why}})
+	}
+	return errs
+}
+
+// joinOwners says of containers which network outside they join: where nothing is known of it, or nobody may be made anew,
+// the one they are in.
+func (ch division) joinOwners(containers []pod.Container, before *pod.Spec) {
+	for i := range containers {
+		c := &containers[i]
+		of := ch.outside(*c)
+		if of == "" {
+			continue
+		}
+		was := pod.Joined{}
+		for _, cell := range before.Cells {
+			if cell.Name == c.Cell && string(cell.Mode) == string(c.NetworkMode) {
+				was = cell.Joined
+			}
+		}
+		if have, exists := ch.observed.Container(c.Name); exists {
+			for _, cell := range before.Cells {
+				if cell.Name == have.Cell && cell.Mode == c.NetworkMode {
+					was = cell.Joined
+				}
+			}
+		}
+		owner, there := ch.observed.Owners[of]
+		switch {
+		case was.Path != "" && (!there || ch.opt.Recreate == RecreateNone):
+			c.Joined = was
+			if there && owner.Instance != was.Instance {
+				ch.notes = append(ch.notes, fmt.Sprintf("container %s is in the network that %s had before: `up` makes it anew", c.Name, of))
+			}
+		default:
+			c.Joined = owner.Joined
+		}
+	}
+}

@@ -68,7 +68,9 @@ func divide(u *up) error {
 	if u.plan.Notes = u.notes; err != nil {
 		return err
 	}
-	return d.divide()
+	err = d.divide()
+	u.plan.Notes = u.notes
+	return err
 }
 
 // make adds the steps. What could not work is found before the first.

@@ -69,6 +69,8 @@ type Container struct {
 	Resources Resources `json:",omitzero"`
 
 	// NetworkMode and Networks say whom the container can reach. Networks are sorted by key.
+	// Joined is the network outside the pod that NetworkMode names, for who plans; the cell has it.
+	Joined      Joined       `json:"-"`
 	NetworkMode NetworkMode  `json:",omitempty"`
 	Networks    []Attachment `json:",omitempty"`
 	// Sharing is what the user says over the planner's choice of the cell (x-pcompose: {network: own}).

@@ -67,6 +67,12 @@ const (
 // NetworkOf prefixes a mode that names the container whose network is shared: "container:shop-web-1".
 const NetworkOf = "container:"
 
+// Joined is the network of a container outside the pod.
+type Joined struct {
+	// Path is its namespace's, Instance tells that from those before and after it.
+	Path, Instance string
+}
+
 // Sharing says whether a container shares its cell; "" leaves it to the planner.
 type Sharing string
 

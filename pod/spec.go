@@ -82,6 +82,8 @@ type Cell struct {
 	// Mode is NetworkNone for a cell that has its loopback only, NetworkHost for the host's own namespace, and
 	// NetworkOf with a name for that of a container outside the pod.
 	Mode NetworkMode `json:",omitempty"`
+	// Joined is what it is where Mode names a container outside the pod.
+	Joined Joined `json:",omitzero"`
 	// Resolver says that the pod answers DNS in it, on 127.0.0.11; not where a container has that port itself.
 	Resolver bool `json:",omitempty"`
 	// Servers are whom the resolver asks for what the pod does not know, from within the cell; none is the host's.

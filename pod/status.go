@@ -45,6 +45,8 @@ type Status struct {
 	Denied []Denial `json:",omitempty"`
 	// Networks are what the machine has, beside this pod, of the networks the spec asked for, by Name.
 	Networks map[string]Found `json:",omitempty"`
+	// Owners are the containers of other projects whose network the spec joins, by the name that it says.
+	Owners map[string]Owner `json:",omitempty"`
 	// Elsewhere are the subnets of other networks of the machine: another network that may be shared some day has better
 	// none of them. They are sorted.
 	Elsewhere []string `json:",omitempty"`
@@ -81,6 +83,14 @@ type Found struct {
 	Owner string
 	// Users are the other projects on it, sorted; the owner is one of them once its network is shared.
 	Users []string
+}
+
+// Owner is a container of another project whose network is joined.
+type Owner struct {
+	Joined
+	Project, Service string
+	// Runs says that it has a process: only then it has a network.
+	Runs bool
 }
 
 // UnknownAge is the age of an image of which nobody knows when it was pulled: older than any other.

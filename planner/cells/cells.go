@@ -83,18 +83,18 @@ func (c *cell) collides(u *unit) (why string, ok bool) {
 // remember notes where each unit was, unless two who may not share it claim the place: then the one with more
 // containers has it.
 func (p *partition) remember(before *pod.Spec) {
-	was, modes := map[string]string{}, map[string]pod.NetworkMode{}
+	was, modes, joined := map[string]string{}, map[string]pod.NetworkMode{}, map[string]string{}
 	for _, c := range before.Containers {
 		was[c.Name] = c.Cell
 	}
 	for _, c := range before.Cells {
-		p.taken[c.Name], modes[c.Name] = true, c.Mode
+		p.taken[c.Name], modes[c.Name], joined[c.Name] = true, c.Mode, c.Joined.Instance
 	}
 	claims := map[string]map[string]int{}
 	for _, u := range p.units {
 		u.before = was[u.members[0].Name]
 		// To be the router is to be in the way of nobody.
-		if u.before == pod.DefaultCell && u.alone != "" || modes[u.before] != u.mode {
+		if u.before == pod.DefaultCell && u.alone != "" || modes[u.before] != u.mode || joined[u.before] != u.members[0].Joined.Instance {
 			u.before = ""
 		}
 		if claims[u.before] == nil {
@@ -283,7 +283,7 @@ func (p *partition) list() []pod.Cell {
 		if c.name == pod.DefaultCell {
 			all[0].Resolver, all[0].Servers = resolver, servers
 		} else {
-			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode, Resolver: resolver, Servers: servers})
+			all = append(all, pod.Cell{Name: c.name, Why: c.why, Mode: c.mode, Joined: c.units[0].members[0].Joined, Resolver: resolver, Servers: servers})
 		}
 	}
 	slices.SortFunc(all[1:], func(a, b pod.Cell) int { return strings.Compare(a.Name, b.Name) })

@@ -92,7 +92,6 @@ func Pod(project *compose.Project, opts Options) (pod.Spec, error) {
 	slices.Sort(spec.Idle)
 	wires := wiring{t}
 	spec.Networks = wires.networks(spec.Containers)
-	wires.strangers(spec.Containers)
 	slices.SortFunc(spec.Containers, func(a, b pod.Container) int { return cmp.Compare(a.Name, b.Name) })
 	for _, key := range slices.Sorted(maps.Keys(t.volumes)) {
 		spec.Volumes = append(spec.Volumes, t.volumes[key])

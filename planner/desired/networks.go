@@ -189,14 +189,3 @@ func (t *translation) extension(path, message, hint string) {
 		t.problems = append(t.problems, p)
 	}
 }
-
-// strangers refuses networks of containers that are not the pod's.
-func (t wiring) strangers(containers []pod.Container) {
-	for _, c := range containers {
-		of, joins := strings.CutPrefix(string(c.NetworkMode), pod.NetworkOf)
-		if joins && c.Replica == 1 && !slices.ContainsFunc(containers, func(o pod.Container) bool { return o.Name == of }) {
-			t.problem(t.project.Model.Services[c.Service], "network_mode", "join a service of this project: service:NAME",
-				"container %q is none of this project, and the networks of others cannot be joined yet", of)
-		}
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pcompose/pcompose/pod"
 )
 
@@ -21,7 +23,15 @@ func newCell(c pod.Cell) (ns *namespace, err error) {
 		// That of the process's first thread, which is never moved.
 		ns.file, err = os.Open("/proc/self/ns/net")
 	default:
-		return nil, fmt.Errorf("cannot make cell %q: network mode %q, the network of a container outside the pod, is not supported", c.Name, c.Mode)
+		ns = &namespace{name: c.Name}
+		if c.Joined.Path == "" {
+			return nil, fmt.Errorf("cannot make cell %q: network mode %q leads to no network", c.Name, c.Mode)
+		}
+		if ns.file, err = os.Open(c.Joined.Path); err == nil {
+			if kind, nsErr := unix.IoctlRetInt(ns.fd(), unix.NS_GET_NSTYPE); nsErr != nil || kind != unix.CLONE_NEWNET {
+				err = errors.Join(fmt.Errorf("%s is no network namespace", c.Joined.Path), ns.file.Close())
+			}
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make cell %q: %w", c.Name, err)

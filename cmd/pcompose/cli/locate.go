@@ -59,6 +59,8 @@ func placeOf(project *compose.Project, a *planner.Absent) string {
 	switch a.Kind {
 	case planner.AbsentContainer:
 		return "services." + a.Service + ".volumes_from.container:" + a.Name
+	case planner.AbsentOwner:
+		return "services." + a.Service + ".network_mode"
 	case planner.AbsentProgram:
 		return "services." + a.Service + ".provider.type"
 	case planner.AbsentSecret:
