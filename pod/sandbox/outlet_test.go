@@ -160,7 +160,7 @@ func TestOutletKeepsSources(t *testing.T) {
 				conn.Write([]byte("hello"))
 				n, err := conn.Read(buf)
 				if err != nil || !strings.Contains(string(buf[:n]), "saw 198.51.100.2") {
-					return fmt.Errorf("%s answers %q, %v", port, buf[:n], err)
+					return fmt.Errorf("%s answers %q, %w", port, buf[:n], err)
 				}
 			}
 			return nil

@@ -89,9 +89,7 @@ func pastaArguments(user []string, w wayOut) []string {
 			args = append(args, none[0], "none")
 		}
 	}
-	for _, o := range []string{"--no-dhcp", "--no-dhcpv6", "--no-ra"} {
-		args = append(args, o)
-	}
+	args = append(args, "--no-dhcp", "--no-dhcpv6", "--no-ra")
 	if !mapGateway && !asked("--no-map-gw") {
 		// What listens on the host's loopback alone is not meant for containers.
 		args = append(args, "--no-map-gw")

@@ -106,7 +106,7 @@ func pass(to closer, from io.Reader) error {
 				return werr
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // gonet and net give it bare
+		if err == io.EOF {
 			return to.CloseWrite()
 		}
 		if err != nil {
