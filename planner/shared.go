@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -243,18 +244,9 @@ func (ch division) joinOwners(containers []pod.Container, before *pod.Spec) {
 		if of == "" {
 			continue
 		}
-		was := pod.Joined{}
-		for _, cell := range before.Cells {
-			if cell.Name == c.Cell && string(cell.Mode) == string(c.NetworkMode) {
-				was = cell.Joined
-			}
-		}
+		was := joined(before, c.Cell, c.NetworkMode)
 		if have, exists := ch.observed.Container(c.Name); exists {
-			for _, cell := range before.Cells {
-				if cell.Name == have.Cell && cell.Mode == c.NetworkMode {
-					was = cell.Joined
-				}
-			}
+			was = cmp.Or(joined(before, have.Cell, c.NetworkMode), was)
 		}
 		owner, there := ch.observed.Owners[of]
 		switch {
@@ -267,4 +259,14 @@ func (ch division) joinOwners(containers []pod.Container, before *pod.Spec) {
 			c.Joined = owner.Joined
 		}
 	}
+}
+
+// joined is the network outside that a cell of a mode was; zero for a cell that was not there.
+func joined(before *pod.Spec, cell string, mode pod.NetworkMode) pod.Joined {
+	for _, c := range before.Cells {
+		if c.Name == cell && c.Mode == mode {
+			return c.Joined
+		}
+	}
+	return pod.Joined{}
 }

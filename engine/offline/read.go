@@ -109,13 +109,22 @@ func (b *Bundle) index() (index v1.Index, err error) {
 				return index, err
 			}
 		}
-		if encoded, ok := strings.CutPrefix(h.Name, v1.ImageBlobsDir+"/"+string(digest.Canonical)+"/"); ok {
-			id := digest.NewDigestFromEncoded(digest.Canonical, encoded)
-			if _, twice := b.blobs[id]; id.Validate() == nil && !twice {
-				b.blobs[id] = place{at, h.Size}
-			}
-		}
+		b.note(h.Name, place{at, h.Size})
 	}
+	return parseIndex(content)
+}
+
+// note keeps where a blob is: the first of its name, and only if its name is that of a blob.
+func (b *Bundle) note(entry string, at place) {
+	encoded, ok := strings.CutPrefix(entry, v1.ImageBlobsDir+"/"+string(digest.Canonical)+"/")
+	id := digest.NewDigestFromEncoded(digest.Canonical, encoded)
+	if _, twice := b.blobs[id]; ok && id.Validate() == nil && !twice {
+		b.blobs[id] = at
+	}
+}
+
+// parseIndex reads the index.json of a bundle; nil is an archive that has none.
+func parseIndex(content []byte) (index v1.Index, err error) {
 	if content == nil {
 		return index, errors.New("it is no bundle: `pcompose bundle save` makes them")
 	}

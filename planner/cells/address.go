@@ -60,30 +60,23 @@ func Complete(n pod.Network, elsewhere []string) (pod.Network, error) {
 // settlePools completes the pools of networks, with those they had before where they still fit, and else clear of those
 // elsewhere; where none is left, only a shared network needs one.
 func settlePools(networks, before []pod.Network, elsewhere []string) error {
-	var used, others []netip.Prefix
-	for _, s := range elsewhere {
-		if prefix, err := netip.ParsePrefix(s); err == nil {
-			others = append(others, prefix)
-		}
-	}
+	others := prefixes(elsewhere)
+	var used []netip.Prefix
 	for _, n := range networks {
 		for _, p := range n.Pools {
-			if prefix, err := netip.ParsePrefix(p.Subnet); err == nil {
-				used = append(used, prefix.Masked())
-			}
+			used = append(used, prefixes([]string{p.Subnet})...)
 		}
 	}
 	for i := range networks {
 		n := &networks[i]
 		n.Pools = slices.Clone(n.Pools)
-		old := slices.IndexFunc(before, func(o pod.Network) bool { return o.Key == n.Key })
+		var kept []pod.Pool
+		if old := slices.IndexFunc(before, func(o pod.Network) bool { return o.Key == n.Key }); old >= 0 {
+			kept = before[old].Pools
+		}
 		for _, family := range families(*n) {
 			if slices.ContainsFunc(n.Pools, func(p pod.Pool) bool { return sameFamily(subnet(p), family) }) {
 				continue
-			}
-			var kept []pod.Pool
-			if old >= 0 {
-				kept = before[old].Pools
 			}
 			prefix, ok := keptPrefix(family, kept, used)
 			if !ok {
@@ -98,14 +91,29 @@ func settlePools(networks, before []pod.Network, elsewhere []string) error {
 			used = append(used, prefix)
 			n.Pools = append(n.Pools, pod.Pool{Subnet: prefix.String()})
 		}
-		for j := range n.Pools {
-			p := &n.Pools[j]
-			if p.Gateway == "" {
-				p.Gateway = subnet(*p).Masked().Addr().Next().String()
-			}
-		}
+		nameGateways(n.Pools)
 	}
 	return nil
+}
+
+// prefixes are the subnets among some texts.
+func prefixes(texts []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			all = append(all, prefix.Masked())
+		}
+	}
+	return all
+}
+
+// nameGateways gives pools without a gateway the first address of their subnets.
+func nameGateways(pools []pod.Pool) {
+	for i := range pools {
+		if p := &pools[i]; p.Gateway == "" {
+			p.Gateway = subnet(*p).Masked().Addr().Next().String()
+		}
+	}
 }
 
 // families are the prefixes that a network's own subnets would come from.

@@ -132,14 +132,7 @@ func furtherCells(dir string, o options, contenders []*contender) error {
 		var took [2][]time.Duration
 		for range o.runs {
 			for i, network := range []string{"shared", "own"} {
-				file := filepath.Join(dir, "cells"+network, "compose.yaml")
-				if err := writeProject(filepath.Join(dir, "cells"+network), services); err != nil {
-					return err
-				}
-				content, err := os.ReadFile(projectFile(filepath.Join(dir, "cells"+network), services))
-				if err == nil {
-					err = writeFile(file, "x-pcompose: {network: "+network+"}\n"+string(content))
-				}
+				file, err := writeNetworkProject(filepath.Join(dir, "cells"+network), services, network)
 				if err != nil {
 					return err
 				}
@@ -159,4 +152,17 @@ func furtherCells(dir string, o options, contenders []*contender) error {
 		fmt.Printf("\neach further cell of up -d: %.1f ms (bar 5 ms): %s\n", milliseconds(each), verdict(each <= 5*time.Millisecond))
 	}
 	return nil
+}
+
+// writeNetworkProject writes a project whose services have one network, shared or own, and returns its file.
+func writeNetworkProject(dir string, services int, network string) (string, error) {
+	if err := writeProject(dir, services); err != nil {
+		return "", err
+	}
+	content, err := os.ReadFile(projectFile(dir, services))
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "compose.yaml")
+	return file, writeFile(file, "x-pcompose: {network: "+network+"}\n"+string(content))
 }
