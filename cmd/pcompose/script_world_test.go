@@ -23,7 +23,7 @@ type world struct {
 }
 
 func findWorld() (world, error) {
-	worlds := []world{{name: "root"}, {name: "bare", bare: true}, {name: "user", user: true}}
+	worlds := []world{{name: "root"}, {name: "bare", bare: true}, {name: "user", user: true}, {name: "user-bare", user: true, bare: true}}
 	name := os.Getenv("PCT_WORLD")
 	if name == "" {
 		name = "root"
@@ -62,15 +62,21 @@ func (w world) traces() []string {
 // toolsVar names the folder with what a bare world hides, for scripts to look at the machine with.
 const toolsVar = "PCT_E2E_TOOLS"
 
+// helpersDir, below the folder of tools, is the PATH of a bare world: a user cannot do without newuidmap and newgidmap.
+const helpersDir = ".helpers"
+
 // runBare runs the whole program once more in a mount namespace where the programs that pcompose could use are empty
-// files. Scripts find their copies in a folder that pcompose is not told of: its PATH names nothing at all.
-func runBare() (code int, err error) {
+// files. Scripts find their copies in a folder that pcompose is not told of: its PATH names what users need, for root nothing at all.
+func runBare(w world) (code int, err error) {
 	tools, err := os.MkdirTemp("/var/tmp", "pct-tools-")
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tools)) }()
 	if err := os.Chmod(tools, 0o755); err != nil {
+		return 1, err
+	}
+	if err := w.helpers(filepath.Join(tools, helpersDir)); err != nil {
 		return 1, err
 	}
 	nothing := filepath.Join(tools, ".nothing")
@@ -96,6 +102,23 @@ func runBare() (code int, err error) {
 	return exitCode(cmd.Run())
 }
 
+// helpers makes the PATH of a bare world.
+func (w world) helpers(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil || !w.user {
+		return err
+	}
+	for _, name := range []string{"newuidmap", "newgidmap"} {
+		path, err := exec.LookPath(name)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(dir, name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func exitCode(err error) (int, error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -109,8 +132,9 @@ func (w world) shim(binary string) (string, error) {
 	if !w.bare {
 		return binary, nil
 	}
-	shim := filepath.Join(os.Getenv(toolsVar), "pcompose")
-	text := fmt.Sprintf("#!/bin/bash\nPATH=/pct-nothing exec -a \"$0\" %s \"$@\"\n", binary)
+	tools := os.Getenv(toolsVar)
+	shim := filepath.Join(tools, "pcompose")
+	text := fmt.Sprintf("#!/bin/bash\nPATH=%s exec -a \"$0\" %s \"$@\"\n", filepath.Join(tools, helpersDir), binary)
 	return shim, os.WriteFile(shim, []byte(text), 0o755)
 }
 
@@ -122,7 +146,7 @@ func TestMain(m *testing.M) {
 	switch {
 	case err != nil:
 	case w.bare && os.Getenv(toolsVar) == "" && os.Getenv("PCT_E2E") != "":
-		code, err = runBare()
+		code, err = runBare(w)
 	case w.user && os.Geteuid() == 0 && os.Getenv("PCT_E2E") != "":
 		code, err = runAsUser()
 	default:
@@ -149,6 +173,11 @@ func runAsUser() (code int, err error) {
 	}
 	if os.Getenv("PCT_KEEP") == "" {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	if tools := os.Getenv(toolsVar); tools != "" {
+		if err := os.Chown(tools, u.uid, u.gid); err != nil {
+			return 1, err
+		}
 	}
 	runtime := filepath.Join("/run/user", strconv.Itoa(u.uid))
 	if err := errors.Join(
