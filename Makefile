@@ -24,7 +24,7 @@ ALL := ./... ./testdata/bench ./testdata/bench/flow ./testdata/lab ./testdata/ma
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
 # Where the script tests run, see docs/testing.md: make test goes through all, make e2e runs in one.
-WORLDS := root
+WORLDS := root bare user user-bare
 WORLD  ?= root
 
 .PHONY: help build test unit e2e golden lint fmt man dist dist-check bench demo example install tools
@@ -54,7 +54,8 @@ unit: tools ## run the unit tests
 
 e2e: install tools build ## run the script tests against real containers (RUN=name for some of them, WORLD=user for another world)
 	@mkdir -p $(SCRATCH)
-	PCT_WORLD=$(WORLD) PCT_E2E=$(CURDIR)/bin/pcompose bin/lab run -- go test -json -count=1 -timeout 20m -run 'TestScript/$(RUN)' ./cmd/pcompose \
+	@# Most scripts wait more than they compute: two to a core.
+	PCT_WORLD=$(WORLD) PCT_E2E=$(CURDIR)/bin/pcompose bin/lab run -- go test -json -count=1 -timeout 40m -parallel 4 -run 'TestScript/$(RUN)' ./cmd/pcompose \
 	  | $(REPORT) -world $(WORLD) -table $(SCRATCH)/table
 
 e2e-%:
