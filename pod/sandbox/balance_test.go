@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -271,5 +272,46 @@ func TestReplicasInTurn(t *testing.T) {
 	var taken *PortTaken
 	if _, err := s.Publish([]pod.Port{tcp("web-1", 18210, 80), tcp("api", 18210, 80)}); !errors.As(err, &taken) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestPublishAtAnotherAddress: a port goes from all addresses of the host to one and back while a keeper holds its socket, and
+// who fails to take the new address has the old one again.
+func TestPublishAtAnotherAddress(t *testing.T) {
+	host(t)
+	s := startPlanned(t, "elsewhere")
+	defer named(t, s.cells[0], "one", 80)()
+	loopback := netip.MustParseAddr("127.0.0.1")
+	clients := map[string]func() (string, error){
+		pod.TCP: func() (string, error) { return ask(nil, loopback, 18215) },
+		pod.UDP: func() (string, error) { return askUDP(nil, "127.0.0.1", 18215) },
+	}
+	at := func(ip, protocol string) pod.Port {
+		return pod.Port{Container: "web-1", HostIP: ip, HostPort: 18215, ContainerPort: 80, Protocol: protocol}
+	}
+	var held map[string]*os.File // as the keeper has them, until it is told
+	letGo := func() {
+		for _, f := range held {
+			f.Close()
+		}
+	}
+	defer func() { letGo() }()
+	for _, ip := range []string{"", "127.0.0.1", "", "0.0.0.0"} {
+		_, err := s.Publish([]pod.Port{at(ip, pod.TCP), at(ip, pod.UDP)})
+		must(t, err)
+		letGo()
+		held, err = s.Files()
+		must(t, err)
+		for protocol, ask := range clients {
+			if got, err := ask(); err != nil || got != "one" {
+				t.Errorf("%s at %q: %q, %v", protocol, ip, got, err)
+			}
+		}
+	}
+	if _, err := s.Publish([]pod.Port{at("192.0.2.1", pod.TCP)}); err == nil {
+		t.Error("an address that the host has not got is published")
+	}
+	if got, err := clients[pod.TCP](); err != nil || got != "one" {
+		t.Errorf("after a failure: %q, %v", got, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pcompose/pcompose/pod"
 )
 
@@ -38,8 +40,9 @@ type hostSocket interface {
 	Close() error
 }
 
-// bind takes a host port. The socket of host ip "" is one for IPv4 and IPv6, where the host has both.
-func bind(p pod.Port) (*listener, error) {
+// bind takes a host port. The socket of host ip "" is one for IPv4 and IPv6, where the host has both. beside lets it be
+// one that is vacated.
+func bind(p pod.Port, beside bool) (*listener, error) {
 	l := &listener{port: p, chosen: p.HostPort == 0}
 	family := ""
 	if p.HostIP != "" {
@@ -65,11 +68,21 @@ func bind(p pod.Port) (*listener, error) {
 		}
 		l.socket, addr = s.(hostSocket), s.Addr()
 	case pod.UDP:
+		if beside {
+			config.Control = func(_, _ string, c syscall.RawConn) error {
+				var inner error
+				err := c.Control(func(fd uintptr) { inner = reuseAddress(int(fd), 1) })
+				return errors.Join(err, inner)
+			}
+		}
 		s, err := config.ListenPacket(context.Background(), "udp"+family, at)
 		if err != nil {
 			return nil, err
 		}
 		l.socket, addr = s.(hostSocket), s.LocalAddr()
+		if err := control(l.socket, func(fd int) error { return reuseAddress(fd, 0) }); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	default:
 		return nil, fmt.Errorf("protocol %q is neither tcp nor udp", p.Protocol)
 	}
@@ -102,6 +115,35 @@ func (l *listener) retarget(to []backend) {
 // close gives the host port up and ends the connections made through its proxy.
 func (l *listener) close() error {
 	return errors.Join(l.socket.Close(), l.proxy.close())
+}
+
+// vacate is close for a port that is to be bound again, to another address, at once: whoever else holds a copy of the
+// socket, the keeper say, is not in the way. A TCP socket that is shut down listens no more, and its port is free to those with
+// SO_REUSEADDR (socket(7)), which Go sets; one of UDP is bound as long as it lives, and allows another beside it.
+func (l *listener) vacate() error {
+	err := control(l.socket, func(fd int) error {
+		if l.port.Protocol == pod.UDP {
+			return reuseAddress(fd, 1)
+		}
+		return unix.Shutdown(fd, unix.SHUT_RDWR)
+	})
+	return errors.Join(err, l.close())
+}
+
+// reuseAddress sets SO_REUSEADDR to 0 or 1.
+func reuseAddress(fd, value int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, value)
+}
+
+// control does something with a socket's descriptor.
+func control(s syscall.Conn, do func(fd int) error) error {
+	c, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = c.Control(func(fd uintptr) { inner = do(int(fd)) })
+	return errors.Join(err, inner)
 }
 
 // is says whether the listener is already what a port asks for, its target aside.

@@ -176,13 +176,13 @@ func (n *publication) together(a, b pod.Port) bool {
 func (n *publication) bindOne(p pod.Port) (*listener, error) {
 	for _, l := range n.dropped() {
 		if p.HostPort == l.port.HostPort && p.Protocol == l.port.Protocol && !slices.Contains(n.vacated, l) {
-			if err := l.close(); err != nil {
+			if err := l.vacate(); err != nil {
 				return nil, err
 			}
 			n.vacated = append(n.vacated, l)
 		}
 	}
-	l, err := bind(p)
+	l, err := bind(p, len(n.vacated) > 0)
 	if errors.Is(err, unix.EADDRINUSE) {
 		return nil, &PortTaken{Port: p, Owner: ownerOf(p)}
 	}
@@ -217,7 +217,7 @@ func (n *publication) undo(s *Sandbox) error {
 		if !slices.Contains(n.vacated, l) {
 			continue
 		}
-		again, err := bind(l.port)
+		again, err := bind(l.port, true)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cannot publish port %s for %q again: %w", hostPort(l.port), l.port.Container, err))
 			continue

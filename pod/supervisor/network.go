@@ -76,7 +76,7 @@ func (n *network) keep() error {
 	}
 	// What is new is kept before what is old goes: a socket may be both, under another key.
 	for key, f := range files {
-		if kept[key] == nil {
+		if !slices.ContainsFunc(kept[key], func(k *os.File) bool { return sameFile(k, f) }) {
 			_, putErr := n.keeper.Put(key, f)
 			err = errors.Join(err, putErr)
 		}
@@ -91,6 +91,13 @@ func (n *network) keep() error {
 		}
 	}
 	return err
+}
+
+// sameFile says whether two descriptors are of one socket or namespace.
+func sameFile(a, b *os.File) bool {
+	as, aErr := a.Stat()
+	bs, bErr := b.Stat()
+	return aErr == nil && bErr == nil && os.SameFile(as, bs)
 }
 
 // link points the stable paths of the cells' namespaces at the keeper's files, and removes those of cells that are no
