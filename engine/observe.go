@@ -61,7 +61,7 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
 	if len(foreign) > 0 {
 		status.Taken, err = sandbox.Taken(foreign)
-		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return own(t, status.Ports) })
+		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return t.Project == project || own(t, status.Ports) })
 		for i := range status.Taken {
 			nameOwner(ctx, e, &status.Taken[i])
 		}
