@@ -113,6 +113,8 @@ func (t construction) build(s types.ServiceConfig) pod.Build {
 		}
 		out.SSH = append(out.SSH, ssh)
 	}
+	// compose-go gives those of a mapping in no order.
+	slices.SortFunc(out.SSH, func(a, b pod.BuildSSH) int { return strings.Compare(a.ID, b.ID) })
 	if out.Platform == "" && len(b.Platforms) == 1 { // of several, the machine's
 		out.Platform = b.Platforms[0]
 	}
