@@ -192,7 +192,7 @@ func runAsUser() (code int, err error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return !strings.HasPrefix(v, "PCT_") && !strings.HasPrefix(v, "CONTAINERS_REGISTRIES_CONF=") && !strings.HasPrefix(v, "PATH=")
+		return !strings.HasPrefix(v, "PCT_") && !strings.HasPrefix(v, "CONTAINERS_REGISTRIES_CONF=") && !strings.HasPrefix(v, "PATH=") && !strings.HasPrefix(v, "GO")
 	}), "HOME="+u.home, "USER="+u.name, "XDG_RUNTIME_DIR="+runtime, userDirVar+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.gid)}}
 	if code, err = exitCode(cmd.Run()); err != nil {
