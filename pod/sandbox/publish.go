@@ -191,7 +191,12 @@ func (n *publication) bindOne(p pod.Port) (*listener, error) {
 		if op := (*net.OpError)(nil); errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("cannot publish port %s for %q: %w", hostPort(p), p.Container, err)
+		hint := ""
+		if errors.Is(err, unix.EACCES) && p.HostPort < 1024 {
+			// ip(7): ports below it take CAP_NET_BIND_SERVICE on the host.
+			hint = fmt.Sprintf(": low ports are root's: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d lets users have it, or publish a port from 1024 on", p.HostPort)
+		}
+		return nil, fmt.Errorf("cannot publish port %s for %q: %w%s", hostPort(p), p.Container, err, hint)
 	}
 	return l, nil
 }
