@@ -4,13 +4,18 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/engine/image"
@@ -183,7 +188,8 @@ func newID() string {
 	return hex.EncodeToString(b)
 }
 
-// startContainer makes the supervisor start a container. After a reboot its mounts and its bundle are made anew.
+// startContainer makes the supervisor start a container. After a reboot its mounts and its bundle are made anew, and of a
+// user's container also once the mount namespace that it was created in has gone with the last pod.
 func (p *Project) startContainer(ctx context.Context, a planner.StartContainer, report func(execute.Progress)) error {
 	name := a.Name
 	r, err := p.record(name)
@@ -191,7 +197,7 @@ func (p *Project) startContainer(ctx context.Context, a planner.StartContainer, 
 		return err
 	}
 	dir := p.engine.state.BundleDir(p.name, r.ID)
-	if _, err := control.ReadBundle(dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := control.ReadBundle(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !rootMounted(dir) {
 		config, err := p.engine.configOf(r.ImageID)
 		if err == nil {
 			err = p.bundle(r).make(ctx, config, report)
@@ -208,6 +214,19 @@ func (p *Project) startContainer(ctx context.Context, a planner.StartContainer, 
 		note(p, r, "restart")
 	}
 	return err
+}
+
+// rootMounted says whether the root that a bundle names is mounted.
+func rootMounted(dir string) bool {
+	var spec struct{ Root struct{ Path string } }
+	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil || json.Unmarshal(text, &spec) != nil {
+		return false
+	}
+	var st unix.Statx_t
+	err = unix.Statx(unix.AT_FDCWD, spec.Root.Path, unix.AT_SYMLINK_NOFOLLOW, 0, &st)
+	// The attribute is told from Linux 5.8 on: before, nothing is known against it.
+	return err == nil && (st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0)
 }
 
 func (e *Engine) configOf(imageID string) (image.RunConfig, error) {
