@@ -31,7 +31,11 @@ func (h here) Try(ctx context.Context, dir string) (t Trial) {
 	if err != nil {
 		return h.attempt(ctx, "", Trial{Overlay: err.Error()})
 	}
-	defer os.RemoveAll(work)
+	defer func() {
+		// Overlay keeps a whiteout in a folder of its own, of mode 0, which only root may remove as it is.
+		_ = os.Chmod(filepath.Join(work, "work", "work"), 0o700)
+		_ = os.RemoveAll(work) // what is left of it tells nobody anything
+	}()
 	return h.attempt(ctx, work, Trial{})
 }
 
