@@ -23,8 +23,8 @@ ALL := ./... ./testdata/bench ./testdata/bench/flow ./testdata/lab ./testdata/ma
 # What a test run leaves for its own end: before, skips.
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
-# Where the script tests run, see docs/testing.md: make test goes through all, make e2e runs in one.
-WORLDS := root bare user user-bare
+# Where the script tests run, see docs/testing.md: make test goes through these, make e2e runs in one.
+WORLDS := root user
 WORLD  ?= root
 
 .PHONY: help build test unit e2e golden lint fmt man dist dist-check bench demo example install tools
