@@ -192,7 +192,7 @@ func TestFetchRefusesOtherContent(t *testing.T) {
 	if err := Publish(t.Context(), registries, host+"/app:1", Publication{Files: files()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := New(t.TempDir(), registries).Fetch(t.Context(), "oci://"+host+"/app:1"); err == nil || !strings.Contains(err.Error(), "other content") {
+	if _, _, err := New(t.TempDir(), registries).Fetch(t.Context(), "oci://"+host+"/app:1"); err == nil || !strings.Contains(err.Error(), "not what its digest says") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -64,12 +64,9 @@ func NewSeat(dir, network, id string) Seat {
 // Join takes the seat: with the hub of a pod that is there, else with one that is made. hold keeps it for the pod and gives
 // the path by which others open it. One pod at a time joins. Idempotent.
 func (s Seat) Join(project string, held *os.File, make func() (*os.File, error), hold func(*os.File) (path string, err error)) (*os.File, error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot join the network: %w", err)
-	}
-	unlock, err := lock(s.dir)
+	unlock, err := lock(s.dir, true)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot join the network: %w", err)
 	}
 	defer unlock()
 	hub := s.find()
@@ -120,7 +117,7 @@ func (s Seat) Tell(residents []Resident) error {
 
 // Leave gives the seat up; the last to leave takes the network's directory along. Idempotent.
 func (s Seat) Leave() error {
-	unlock, err := lock(s.dir)
+	unlock, err := lock(s.dir, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -239,10 +236,18 @@ func (s Seat) write(m Member) error {
 }
 
 // lock waits for the network's lock; others hold it for milliseconds. It is on the directory itself, and taken again where
-// that is another by then: the last to leave removed it.
-func lock(dir string) (unlock func(), err error) {
+// that is another by then: the last to leave removed it. Who is to make it does so as often as it takes.
+func lock(dir string, create bool) (unlock func(), err error) {
 	for {
+		if create {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return nil, err
+			}
+		}
 		f, err := os.Open(dir)
+		if create && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -261,9 +266,6 @@ func lock(dir string) (unlock func(), err error) {
 			return func() { f.Close() }, nil
 		}
 		f.Close()
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
 	}
 }
 

@@ -197,7 +197,8 @@ func end(container *libcontainer.Container) error {
 		defer unix.Close(fd)
 	}
 	_ = container.Signal(unix.SIGKILL) // what has ended needs none
-	if err == nil {
+	// The number of one that has ended is perhaps another's already, for whose end nobody waits.
+	if status, statusErr := container.Status(); err == nil && (statusErr != nil || status != libcontainer.Stopped) {
 		const patience = 10 * time.Second // runc's: uninterruptible sleep may hold it back
 		if err := gone(fd, patience); err != nil {
 			return err
