@@ -24,7 +24,7 @@ ALL := ./... ./testdata/bench ./testdata/bench/flow ./testdata/lab ./testdata/ma
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
 # Where the script tests run, see docs/testing.md: make test goes through these, make e2e runs in one.
-WORLDS := root user
+WORLDS := root
 WORLD  ?= root
 
 .PHONY: help build test unit e2e golden lint fmt man dist dist-check bench demo example install tools
