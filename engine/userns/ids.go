@@ -35,7 +35,7 @@ func mapIDs(helper int, warn func(string)) error {
 		warn(lacks.Error())
 		return nil
 	}
-	warn(fmt.Sprintf("%v. Until then containers have one user ID, root's: images with files of other users cannot be unpacked as they are (their files become root's), "+
+	warn(fmt.Sprintf("%v. Until then containers have one user ID, root's: images with files of other users cannot be unpacked, "+
 		"and programs that change their user, `user:` and chown fail", lacks))
 	return mapSingle(helper, who)
 }
