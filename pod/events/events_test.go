@@ -109,7 +109,8 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	for _, p := range []string{path, older(path)} {
-		if st, err := os.Stat(p); err != nil || st.Size() > maxSize+1<<10 {
+		// Who turns the page holds nobody up: the others write on meanwhile, so the bound is soft. They wrote four times as much.
+		if st, err := os.Stat(p); err != nil || st.Size() > 2*maxSize {
 			t.Errorf("%s: %v, %v", p, st, err)
 		}
 	}
