@@ -30,7 +30,8 @@ type hookRun struct {
 }
 
 // hook runs a hook, or waits for the end of one that runs: the client that asked for it may have been killed. A
-// pre_stop hook of a container that does not run is done.
+// pre_stop hook of a container that does not run is done, and so is a post_start hook that ended well while its client
+// made its plan.
 func (s *server) hook(ctx context.Context, req control.Hook) (control.Reply, error) {
 	key := hookKey{req.Point, req.Index}
 	var run *hookRun
@@ -47,6 +48,9 @@ func (s *server) hook(ctx context.Context, req control.Hook) (control.Reply, err
 			if req.Point != control.PreStop {
 				err = fmt.Errorf("cannot run %s hook in container %q: it is not running", req.Point, c.bundle.Container.Name)
 			}
+			return
+		}
+		if req.Point == control.PostStart && req.Index < c.run.Run.PostStarted {
 			return
 		}
 		run = &hookRun{done: make(chan struct{})}

@@ -72,6 +72,7 @@ func TestHookOnce(t *testing.T) {
 	if reply := <-again; reply.Error != "" || reply.ExitCode != 0 {
 		t.Errorf("who asks again is told %+v", reply)
 	}
+	f.want(req) // of a client whose plan is older than the hook's end
 	f.wantLines(id, "once")
 
 	slow := f.hook(id, control.PreStop, 0, "echo slow; exec sleep 2000")
