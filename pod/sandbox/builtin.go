@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -32,18 +30,11 @@ func (b *beside) startBuiltIn(w wayOut) (*companion, error) {
 	link := usernet.Link{Gateway: w.gateway, Ours: hardwareAddress(w.id, "host"), Pods: hardwareAddress(w.id, "pod")}
 	cmd := &exec.Cmd{
 		Path: "/proc/self/exe", Args: usernet.Arguments(w.mark, link), Dir: "/", Env: []string{},
-		Stderr: os.Stderr, ExtraFiles: []*os.File{b.tap}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Stderr: os.Stderr, ExtraFiles: []*os.File{b.tap},
 	}
-	if err := startPowerless(cmd); err != nil {
+	p, err := startCompanion(cmd, w.mark, startPowerless)
+	if err != nil {
 		return nil, fmt.Errorf("cannot start the built-in network: %w", err)
-	}
-	go func() { _ = cmd.Wait() }() // its end is seen by its pidfd
-	if err := os.WriteFile(w.mark, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return nil, err
-	}
-	p := openCompanion(cmd.Process.Pid, w.mark)
-	if p == nil {
-		return nil, fmt.Errorf("cannot start the built-in network: it ended at once")
 	}
 	return p, nil
 }

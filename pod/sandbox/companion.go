@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,29 @@ type companion struct {
 
 // endWithin bounds the wait for a process that was killed.
 const endWithin = 10 * time.Second
+
+// startCompanion starts a program of ours that has the mark among its arguments, by a function like its Start, and writes
+// its pid file. Its pidfd is from clone(2): execve(2) lets its parent go on before /proc shows its arguments.
+func startCompanion(cmd *exec.Cmd, mark string, start func(*exec.Cmd) error) (*companion, error) {
+	fd := -1
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, PidFD: &fd}
+	if err := start(cmd); err != nil {
+		return nil, err
+	}
+	go func() { _ = cmd.Wait() }() // its end is seen by its pidfd
+	if fd < 0 {
+		return nil, errors.Join(errors.New("the kernel gives no pidfd (Linux 5.3)"), cmd.Process.Kill())
+	}
+	err := unix.SetNonblock(fd, true) // or nothing could wait for it beside others
+	c := &companion{pid: cmd.Process.Pid, argv: cmd.Args, file: os.NewFile(uintptr(fd), "pidfd")}
+	if err == nil {
+		err = os.WriteFile(mark, []byte(strconv.Itoa(c.pid)), 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.kill(), c.file.Close())
+	}
+	return c, nil
+}
 
 // findCompanion is the living process that a pid file names; nil for none.
 func findCompanion(mark string) *companion {

@@ -99,18 +99,11 @@ func (p *porter) start() error {
 	defer its.Close()
 	cmd := &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{"pcompose", PortsCommand, porterFile(p.config.Dir)}, Dir: "/", Env: []string{},
-		Stderr: os.Stderr, ExtraFiles: []*os.File{its}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Stderr: os.Stderr, ExtraFiles: []*os.File{its},
 	}
-	if err := cmd.Start(); err != nil {
+	found, err := startCompanion(cmd, porterFile(p.config.Dir), (*exec.Cmd).Start)
+	if err != nil {
 		return err
-	}
-	go func() { _ = cmd.Wait() }() // its end is seen by its pidfd
-	if err := os.WriteFile(porterFile(p.config.Dir), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return err
-	}
-	found := openCompanion(cmd.Process.Pid, porterFile(p.config.Dir))
-	if found == nil {
-		return errors.New("it ended at once")
 	}
 	if err := p.connect(ours); err != nil {
 		return errors.Join(err, found.kill(), found.file.Close())
