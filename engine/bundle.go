@@ -222,7 +222,7 @@ func (b *bundle) workingDir() error {
 	}
 	uid, gid, err := b.outside(0, 0)
 	if err != nil {
-		return err
+		uid, gid = 0, 0 // a namespace without a root: whoever makes it
 	}
 	return rootfs.EnsureDir(b.root, dir, uid, gid)
 }

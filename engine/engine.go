@@ -121,7 +121,11 @@ func defaults() (root, run string, err error) {
 }
 
 func (e *Engine) openStore() (*image.Store, error) {
-	s, err := image.Open(image.Config{})
+	uids, gids, err := userns.Mapped()
+	if err != nil {
+		return nil, err
+	}
+	s, err := image.Open(image.Config{OneOwner: min(uids, gids) == 1})
 	e.mu.Lock()
 	e.opened = s
 	e.mu.Unlock()

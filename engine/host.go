@@ -28,6 +28,9 @@ func readHost(d delegation) (host, error) {
 		return h, err
 	}
 	h.Caps = caps.bounding
+	if h.UIDs, h.GIDs, err = userns.Mapped(); err != nil {
+		return h, err
+	}
 	h.readCgroups(d)
 	h.BlockWeight = weightsBlockDevices()
 	h.Seccomp = exists("/proc/sys/kernel/seccomp/actions_avail")

@@ -62,7 +62,7 @@ var layout = map[string][]string{
 	"engine/doctor":   {},
 	"engine/execute":  {"planner", "pod"},
 	"engine/image":    {"pod"},
-	"engine/machine":  {"engine/doctor", "engine/image", "pod/sandbox"},
+	"engine/machine":  {"engine/doctor", "engine/image", "engine/userns", "pod/sandbox"},
 	"engine/network":  {"engine/state", "pod"},
 	"engine/ocispec":  {"pod"},
 	"engine/offline":  {"engine/archive", "engine/cache", "engine/image"},

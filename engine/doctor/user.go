@@ -42,8 +42,8 @@ func ids(m Machine) []Finding {
 	}{{"subuid", "--add-subuids", m.SubUIDs}, {"subgid", "--add-subgids", m.SubGIDs}} {
 		f := finding(k.check, fmt.Sprintf("%d IDs in %s", k.have.Count, k.have.File), "containers' users other than root are these")
 		if k.have.Count < idsWanted {
-			first := max(k.have.Free, 100000)
-			f = f.but(Warning, "images have users of their own: without their IDs they cannot be unpacked whole, and containers run as one user only",
+			first := k.have.Free
+			f = f.but(Warning, "images have users of their own: without IDs for them all files are root's, and containers run as one user only",
 				m.sudo(fmt.Sprintf("usermod %s %d-%d %s", k.flag, first, first+idsWanted-1, m.User.Name)))[0]
 			if k.have.Count == 0 {
 				f.Found = fmt.Sprintf("no line of %s in %s", m.User.Name, k.have.File)
@@ -63,7 +63,7 @@ func idPrograms(m Machine) []Finding {
 		name string
 		have IDProgram
 	}{{"newuidmap", m.NewUIDMap}, {"newgidmap", m.NewGIDMap}} {
-		const why = "without it containers run as one user only, and images with other users cannot be unpacked whole"
+		const why = "without it containers run as one user only, and all files of an image are root's"
 		f := finding(k.name, k.have.Path, "gives a user's namespace the IDs of /etc/subuid and /etc/subgid")
 		switch {
 		case k.have.Path == "":

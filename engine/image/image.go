@@ -34,6 +34,8 @@ type Config struct {
 	RunRoot string
 	// AuthFile holds registry credentials; "" is REGISTRY_AUTH_FILE, else the default of containers-auth.json(5).
 	AuthFile string
+	// OneOwner stores files of any owner as this process's, which has no other IDs to give (lchown(2)).
+	OneOwner bool
 	// Now dates pulls; nil is time.Now.
 	Now func() time.Time
 }
@@ -75,6 +77,9 @@ func Open(config Config) (*Store, error) {
 	// Containers are recorded as volatile, which saves fsyncs (see engine/rootfs), but their mounts must not be:
 	// fsync(2) in a container has to mean it.
 	options.DisableVolatile = true
+	if config.OneOwner {
+		options.GraphDriverOptions = append(options.GraphDriverOptions, options.GraphDriverName+".ignore_chown_errors=true")
+	}
 	opened, err := storage.GetStore(options)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open image store %q: %w", options.GraphRoot, err)

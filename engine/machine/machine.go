@@ -17,6 +17,7 @@ import (
 
 	"github.com/pcompose/pcompose/engine/doctor"
 	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/userns"
 )
 
 // Config says for whom a machine is looked at, and by what means.
@@ -168,25 +169,9 @@ func (c Config) criu(ctx context.Context) string {
 	return ""
 }
 
-// subIDs counts the IDs of a user in subuid(5), by name or number, and finds the first behind all that are given.
 func (c Config) subIDs(file string) doctor.SubIDs {
-	s := doctor.SubIDs{File: "/" + file}
-	for lines := c.lines(file); lines.Scan(); {
-		parts := strings.Split(strings.TrimSpace(lines.Text()), ":")
-		if len(parts) != 3 {
-			continue
-		}
-		first, err1 := strconv.Atoi(parts[1])
-		count, err2 := strconv.Atoi(parts[2])
-		if err1 != nil || err2 != nil {
-			continue
-		}
-		s.Free = max(s.Free, first+count)
-		if parts[0] == c.User.Name || parts[0] == strconv.Itoa(c.User.UID) {
-			s.Count += count
-		}
-	}
-	return s
+	count, free := userns.SubIDs(c.FS, file, c.User.Name, c.User.UID)
+	return doctor.SubIDs{File: "/" + file, Count: count, Free: free}
 }
 
 // idProgram looks for newuidmap or newgidmap, which distributions install set-user-ID root or with a file capability.

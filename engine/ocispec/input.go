@@ -82,6 +82,8 @@ type Host struct {
 	// Realtime says whether cgroups can bound real-time tasks (v1, CONFIG_RT_GROUP_SCHED).
 	Realtime bool
 	Rootless bool
+	// UIDs and GIDs are how many user and group IDs there are, from 0 on; 0 is all.
+	UIDs, GIDs int
 	// MQueue says whether the host has POSIX message queues at /dev/mqueue.
 	MQueue bool
 	// MaxRlimits are the highest values that may be set, by lower-case name; absent is no bound. Without

@@ -39,20 +39,19 @@ func (b *builder) process() error {
 	if err != nil {
 		return err
 	}
+	user, err := b.in.identities().user(b.in.User, b.c.Umask)
+	if err != nil {
+		return err
+	}
+	if len(user.AdditionalGids) < len(b.in.User.Groups) && len(b.c.Groups) > 0 {
+		b.warn("group_add: not applied, since not all of these groups are in its user namespace")
+	}
 	b.spec.Process = &specs.Process{
-		Terminal: b.c.TTY, User: user(b.in.User, b.c.Umask), Args: args, Env: env, Cwd: cwd,
+		Terminal: b.c.TTY, User: user, Args: args, Env: env, Cwd: cwd,
 		Capabilities: caps, Rlimits: limits, NoNewPrivileges: b.c.Isolation.NoNewPrivileges,
 		OOMScoreAdj: ptr(b.oomScoreAdj()),
 	}
 	return nil
-}
-
-// user is who a process runs as; umask nil is the one that images expect.
-func user(u User, umask *uint32) specs.User {
-	if umask == nil {
-		umask = ptr(uint32(0o022))
-	}
-	return specs.User{UID: u.UID, GID: u.GID, AdditionalGids: slices.Clone(u.Groups), Umask: umask}
 }
 
 // Args are entrypoint and command. An entrypoint in the file, even an empty one, drops the image's command, which was
@@ -211,7 +210,9 @@ func Process(container *specs.Spec, x Exec, h Host) (*specs.Process, error) {
 		}
 	}
 	if x.User != nil {
-		p.User = user(*x.User, base.User.Umask)
+		if p.User, err = (identities{container.Linux.UIDMappings, container.Linux.GIDMappings, h}).user(*x.User, base.User.Umask); err != nil {
+			return nil, fmt.Errorf("cannot exec: %w", err)
+		}
 	}
 	p.Env = e.list
 	if x.Rows > 0 && x.Columns > 0 {

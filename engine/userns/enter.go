@@ -17,7 +17,7 @@ import (
 // Enter has the program go on in the user's namespaces. Root, and who is inside, gets nil. Everybody else gets an error, or
 // does not get back: the program starts again with the same arguments, in the namespaces that are there or in ones that
 // are made, so call it before anything is read or written. Two that come at once end in one namespace. warn takes what
-// the namespace lacks, where it is made, a sentence each.
+// the namespace lacks, once until the next boot, or until that is something else.
 //
 // Safe against a kill at any moment: a namespace lives by the processes in it.
 func Enter(dir string, warn func(string)) error {
@@ -49,18 +49,22 @@ func enter(dir string, warn func(string)) error {
 		}
 		return restart("join")
 	}
-	ns, err := survivor(record)
+	inode, said := recall(record)
+	ns, err := survivor(inode)
 	if err != nil {
 		return err
 	}
-	n := newborn{ns: ns}
+	n := newborn{ns: ns, lacks: said}
 	if ns == nil {
-		if n, err = bear(warn); err != nil {
+		if n, err = bear(); err != nil {
 			return err
 		}
 	}
 	defer n.close()
-	if err := remember(record, n.ns); err != nil {
+	if n.lacks != "" && n.lacks != said {
+		warn(n.lacks)
+	}
+	if err := remember(record, n.ns, n.lacks); err != nil {
 		return err
 	}
 	// These go with the program through its restart.
@@ -101,6 +105,8 @@ func held(record *os.File) bool {
 // newborn is a user namespace with nobody in it but a helper that waits for its pipe to close.
 type newborn struct {
 	ns, pipe *os.File
+	// lacks is what containers go without in it, with what to do; "" for nothing.
+	lacks string
 	// helper is a child of this process, 0 where there is none.
 	helper int
 }
@@ -117,7 +123,7 @@ func (n newborn) close() {
 }
 
 // bear makes a user namespace with the IDs that the user may have.
-func bear(warn func(string)) (n newborn, err error) {
+func bear() (n newborn, err error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return n, err
@@ -138,7 +144,7 @@ func bear(warn func(string)) (n newborn, err error) {
 	}
 	n.helper = helper.Process.Pid
 	if n.ns, err = os.Open(fmt.Sprintf("/proc/%d/ns/user", n.helper)); err == nil {
-		err = mapIDs(n.helper, warn)
+		n.lacks, err = mapIDs(n.helper)
 	}
 	if err != nil {
 		n.close()

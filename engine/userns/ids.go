@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,23 +22,22 @@ const wanted = 65536
 type mapping []string
 
 // mapIDs gives a user namespace its IDs: the user's own becomes 0, those of /etc/subuid and /etc/subgid follow. Without
-// them it has the one ID, and says what that means.
-func mapIDs(helper int, warn func(string)) error {
+// them it has the one ID. lacks says what that means; "" is that nothing is lacking.
+func mapIDs(helper int) (lacks string, err error) {
 	who, err := currentUser()
 	if err != nil {
-		return err
+		return "", err
 	}
-	lacks := mapRanges(helper, who)
-	if lacks == nil {
-		return nil
+	err = mapRanges(helper, who)
+	if err == nil {
+		return "", nil
 	}
-	if errors.As(lacks, new(*shortError)) {
-		warn(lacks.Error())
-		return nil
+	if errors.As(err, new(*shortError)) {
+		return err.Error(), nil
 	}
-	warn(fmt.Sprintf("%v. Until then containers have one user ID, root's: images with files of other users cannot be unpacked, "+
-		"and programs that change their user, `user:` and chown fail", lacks))
-	return mapSingle(helper, who)
+	lacks = fmt.Sprintf("%v. Until then containers have one user, root: programs that change their user, `user:` and chown fail, and "+
+		"all files of an image are root's. It counts once none of your pods runs; pull images again then", err)
+	return lacks, mapSingle(helper, who)
 }
 
 // shortError is about ranges that are there, and smaller than images may need.
@@ -121,31 +121,34 @@ func missingRanges(o owner, uids, gids []idtools.IDMap) string {
 // entries are the commands that give a user ranges which nobody has.
 func entries(o owner) []string {
 	var lines []string
-	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
-		lines = append(lines, fmt.Sprintf("echo %s:%d:%d >> %s", o.name, firstFree(file), wanted, file))
+	for _, file := range []string{"etc/subuid", "etc/subgid"} {
+		_, free := SubIDs(os.DirFS("/"), file, o.name, o.uid)
+		lines = append(lines, fmt.Sprintf("echo %s:%d:%d >> /%s", o.name, free, wanted, file))
 	}
 	return lines
 }
 
-// firstFree is the first ID behind every range of a file; useradd begins with 100000.
-func firstFree(file string) int {
-	free := 100000
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return free
-	}
+// SubIDs reads a file as subuid(5) has it: how many IDs a user has there, by name or number, and the first behind everybody's.
+// useradd begins with 100000.
+func SubIDs(root fs.FS, file, name string, uid int) (count, free int) {
+	free = 100000
+	text, _ := fs.ReadFile(root, file) // one that is not there gives nobody any
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Split(strings.TrimSpace(line), ":")
 		if len(fields) != 3 {
 			continue
 		}
-		start, err := strconv.Atoi(fields[1])
-		count, countErr := strconv.Atoi(fields[2])
-		if err == nil && countErr == nil {
-			free = max(free, start+count)
+		first, err := strconv.Atoi(fields[1])
+		size, sizeErr := strconv.Atoi(fields[2])
+		if err != nil || sizeErr != nil {
+			continue
+		}
+		free = max(free, first+size)
+		if fields[0] == name || fields[0] == strconv.Itoa(uid) {
+			count += size
 		}
 	}
-	return free
+	return count, free
 }
 
 func size(ranges []idtools.IDMap) int {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// recordFile is locked by all who are in the namespaces; in it is the number of the user namespace.
+// recordFile is locked by all who are in the namespaces. Its first line is the number of the user namespace, what follows is
+// what the user was told that it lacks.
 const recordFile = ".userns"
 
 // Record is the file that whoever stays in the namespaces locks, one byte at its process ID for reading; "" for root,
@@ -24,14 +25,14 @@ func Record() (string, error) {
 	return filepath.Join(dir, recordFile), err
 }
 
-// remember writes down which namespace it is, for survivor.
-func remember(record, ns *os.File) error {
+// remember writes down which namespace it is, for survivor, and what it lacks.
+func remember(record, ns *os.File, lacks string) error {
 	inode, err := inodeOf(ns)
 	if err == nil {
 		err = record.Truncate(0)
 	}
 	if err == nil {
-		_, err = record.WriteAt(strconv.AppendUint(nil, inode, 10), 0)
+		_, err = record.WriteAt(fmt.Appendf(nil, "%d\n%s\n", inode, lacks), 0)
 	}
 	return err
 }
@@ -44,14 +45,20 @@ func inodeOf(f *os.File) (uint64, error) {
 	return st.Ino, nil
 }
 
-// survivor finds the namespace of the record by a process that is in it, or in one below it, though nobody holds the
-// record: containers whose keepers and supervisors were killed. Nil where there is none.
-func survivor(record *os.File) (*os.File, error) {
-	text := make([]byte, 32)
+// recall reads what remember wrote, 0 where no namespace was made since the last boot.
+func recall(record *os.File) (inode uint64, lacks string) {
+	text := make([]byte, 4096)
 	n, _ := record.ReadAt(text, 0)
-	inode, err := strconv.ParseUint(strings.TrimSpace(string(text[:n])), 10, 64)
-	if err != nil {
-		return nil, nil // no namespace was made since the last boot
+	number, lacks, _ := strings.Cut(string(text[:n]), "\n")
+	inode, _ = strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	return inode, strings.TrimSpace(lacks)
+}
+
+// survivor finds a namespace by a process that is in it, or in one below it, though nobody holds the record: containers
+// whose keepers and supervisors were killed. Nil where there is none.
+func survivor(inode uint64) (*os.File, error) {
+	if inode == 0 {
+		return nil, nil
 	}
 	own, err := os.Readlink("/proc/self/ns/user")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
@@ -38,15 +39,20 @@ func TestMissingRanges(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "subuid")
-	if err := os.WriteFile(file, []byte("# a comment\nbob:100000:65536\n\neve:200000:10\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got := firstFree(file); got != 200010 {
-		t.Errorf("first free ID is %d, want 200010", got)
-	}
-	if got := firstFree(file + "-missing"); got != 100000 {
-		t.Errorf("first free ID is %d, want 100000", got)
+}
+
+// Lines that are none are passed over; the first free ID is behind everybody's.
+func TestSubIDs(t *testing.T) {
+	etc := fstest.MapFS{"subuid": {Data: []byte("# a comment\nbob:100000:65536\n\n7:165536:10\neve:200000:10\neve:x:1\n")}}
+	for _, c := range []struct {
+		file, name  string
+		count, free int
+	}{
+		{"subuid", "bob", 65546, 200010}, {"subuid", "ann", 10, 200010}, {"missing", "bob", 0, 100000},
+	} {
+		if count, free := SubIDs(etc, c.file, c.name, 7); count != c.count || free != c.free {
+			t.Errorf("%s of %s: %d IDs, free from %d", c.file, c.name, count, free)
+		}
 	}
 }
 
@@ -130,12 +136,16 @@ func TestSurvivor(t *testing.T) {
 			}
 			ns = os.NewFile(uintptr(parent), "parent")
 		}
-		if err := remember(record, ns); err != nil {
+		if err := remember(record, ns, "a range"); err != nil {
 			t.Fatal(err)
 		}
 		want, _ := inodeOf(ns)
 		ns.Close()
-		found, err := survivor(record)
+		inode, said := recall(record)
+		if inode != want || said != "a range" {
+			t.Errorf("recalled %d and %q", inode, said)
+		}
+		found, err := survivor(inode)
 		if err != nil || found == nil {
 			t.Fatal("nothing found: ", err)
 		}
@@ -145,7 +155,7 @@ func TestSurvivor(t *testing.T) {
 		found.Close()
 		in.Close()
 		_ = cmd.Wait()
-		if found, err := survivor(record); err != nil || found != nil {
+		if found, err := survivor(inode); err != nil || found != nil {
 			t.Errorf("found %v, %v after its end", found, err)
 		}
 	}
