@@ -86,16 +86,20 @@ static void join(int fd)
 {
 	static char dir[PATH_MAX];
 	if (flock(fd, LOCK_SH)) return;
-	int pidfd = holder(fd);
 	// The working directory is forgotten with the old mounts.
-	char *cwd = pidfd < 0 ? 0 : getcwd(dir, sizeof dir);
-	if (pidfd >= 0 && !syscall(SYS_setns, pidfd, CLONE_NEWUSER | CLONE_NEWNS)) {
-		if (become() || hold(fd)) return;
-		if (!cwd || chdir(cwd)) fail("cannot find the working directory in the user's mount namespace");
-	} else if (pidfd >= 0) {
-		fail("cannot join the user's namespaces");
+	char *cwd = getcwd(dir, sizeof dir);
+	for (int pidfd; (pidfd = holder(fd)) >= 0; close(pidfd)) {
+		if (!syscall(SYS_setns, pidfd, CLONE_NEWUSER | CLONE_NEWNS)) {
+			if (become() || hold(fd)) return;
+			if (!cwd || chdir(cwd)) fail("cannot find the working directory in the user's mount namespace");
+		} else if (errno == ESRCH) {
+			continue; // it has just ended, and others may hold them
+		} else {
+			fail("cannot join the user's namespaces");
+		}
+		close(pidfd);
+		break;
 	}
-	if (pidfd >= 0) close(pidfd);
 	flock(fd, LOCK_UN);
 }
 
