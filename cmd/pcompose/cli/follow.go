@@ -49,7 +49,8 @@ type shown struct {
 
 // followed is what is known of one container.
 type followed struct {
-	// run is its last state; since is, of an end, its time.
+	// run is its last state; since is, of an end, its time, or that of a later line that its reader has shown: it may read
+	// what the next run wrote.
 	run   pod.Run
 	since time.Time
 	// gone ends the reader once it has read everything; nil where there is no reader.
@@ -158,18 +159,22 @@ func (f *follower) note(ctx context.Context, c pod.ContainerStatus) {
 		return
 	}
 	alive := c.Run.State.Alive()
-	if f.prints(c) && now.gone == nil && (alive || first) {
+	// A short run may begin and end between two looks.
+	missed := !first && c.Run.State == pod.StateExited && c.Run.StartedAt.After(now.run.StartedAt)
+	if f.prints(c) && now.gone == nil && (alive || first || missed) {
 		f.start(ctx, c, now)
 	}
-	ended := now.run.State.Alive() && !alive
+	ended := now.run.State.Alive() && !alive || missed
 	restarting := c.Run.State == pod.StateRestarting && c.Run.FinishedAt.After(now.told)
 	if restarting {
 		now.told = c.Run.FinishedAt
 	}
 	now.run = c.Run
 	if !alive {
-		now.since = c.Run.FinishedAt
 		now.end()
+		if c.Run.FinishedAt.After(now.since) {
+			now.since = c.Run.FinishedAt
+		}
 	}
 	// A container that had ended before we looked has ended all the same.
 	ended = ended || first && c.Run.State == pod.StateExited && c.Run.FinishedAt.After(f.read.Since)
@@ -215,6 +220,7 @@ func (f *follower) start(ctx context.Context, c pod.ContainerStatus, now *follow
 		defer f.readers.Done()
 		defer close(done)
 		err := readLog(ctx, f.source, c.Name, read, func(l logs.Line) error {
+			now.since = l.At.Add(1) // end waits for the last
 			select {
 			case f.entries <- shown{Entry: entry(name, l)}:
 				return nil

@@ -111,6 +111,28 @@ func TestFollowShowsLastLinesBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// TestFollowAShortRun: a container that had ended before the up, and ran and ended again between two looks at it, has its
+// new lines and its new end shown, and nothing of the run before.
+func TestFollowAShortRun(t *testing.T) {
+	source := &fakeSource{lines: map[string][]logs.Line{"demo-a-1": {written(1, "old"), written(6, "new")}}, changes: make(chan pod.ContainerStatus)}
+	show, out := display()
+	f := &follower{
+		reader: reader{source, "demo", logs.ReadOptions{Follow: true, Tail: -1, Since: at(4)}, show},
+		tells:  true, now: func() time.Time { return at(100) }, grown: make(chan []pod.ContainerStatus),
+		prints: func(pod.ContainerStatus) bool { return true },
+	}
+	done := make(chan error, 1)
+	before := pod.Run{State: pod.StateExited, StartedAt: at(1), FinishedAt: at(2)}
+	go func() { done <- f.run(t.Context(), []pod.ContainerStatus{status("demo-a-1", before)}) }()
+	f.grown <- []pod.ContainerStatus{status("demo-a-1", pod.Run{State: pod.StateExited, StartedAt: at(5), FinishedAt: at(7)})}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := "a-1  | new\na-1 exited with code 0\n"; out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
 // TestFollowAGrowingPod: while containers still start, the end of one is not the end, and it is shown before anybody
 // is told of it; what an older watch says late is not taken for news.
 func TestFollowAGrowingPod(t *testing.T) {
