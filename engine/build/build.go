@@ -107,9 +107,14 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 		return "", err
 	}
 	out := newOutput(order.file, report, b.cfg.Now)
+	out.labels = len(build.Labels) > 0
 	options, err := order.options(out)
 	if err != nil {
 		return "", err
+	}
+	ticket, ok := order.ticket()
+	if id, known := order.known(ticket, report); ok && known {
+		return id, nil
 	}
 	// buildah waits for what RUN runs, whatever became of its context, and removes it.
 	stop := context.AfterFunc(ctx, func() {
@@ -118,7 +123,8 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 		})
 	})
 	defer stop()
-	id, _, err = imagebuildah.BuildDockerfiles(ctx, b.cfg.Store, options, order.file.path)
+	store := newWitness(b.cfg.Store)
+	id, _, err = imagebuildah.BuildDockerfiles(ctx, store, options, order.file.path)
 	if err != nil && ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
@@ -126,6 +132,9 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 		return "", out.explain(err)
 	}
 	out.succeed()
+	if ok {
+		_ = order.remember(ticket, store, out, id) // the image is there; what fails costs the next build time
+	}
 	return id, nil
 }
 

@@ -15,7 +15,8 @@ import (
 // fetch is the folder that a context means, brought here where it is elsewhere; remote says that it was.
 func (o *order) fetch(ctx context.Context, where string) (dir string, remote bool, err error) {
 	if where == "" { // an inline Dockerfile that takes nothing from a context
-		return o.dir, false, nil
+		dir = filepath.Join(o.dir, "context")
+		return dir, false, os.MkdirAll(dir, 0o700)
 	}
 	if dir, ok, err := o.cfg.Checkout(ctx, where); ok {
 		return dir, true, err

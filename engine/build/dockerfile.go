@@ -21,6 +21,8 @@ type dockerfile struct {
 	path, name string
 	// stages have the instructions of each, FROM first; ahead are those before the first FROM.
 	stages [][]*parser.Node
+	ahead  []*parser.Node
+	text   []byte
 }
 
 // readDockerfile reads the build's Dockerfile, and refuses what is none.
@@ -39,6 +41,7 @@ func (o *order) readDockerfile() (*dockerfile, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, fmt.Errorf("%s: the Dockerfile is empty", f.name)
 	}
+	f.text = text
 	return f, f.parse(text)
 }
 
@@ -111,7 +114,9 @@ func (f *dockerfile) parse(text []byte) error {
 		case len(f.stages) > 0:
 			last := len(f.stages) - 1
 			f.stages[last] = append(f.stages[last], n)
-		case word != command.Arg:
+		case word == command.Arg:
+			f.ahead = append(f.ahead, n)
+		default:
 			errs = append(errs, f.at(n, errors.New("no FROM before it")))
 		}
 	}

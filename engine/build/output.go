@@ -23,11 +23,17 @@ type output struct {
 	file   *dockerfile
 	report func(pod.BuildStep)
 	now    func() time.Time
+	// labels says that the image gets some besides those of the Dockerfile.
+	labels bool
 
 	mu sync.Mutex
-	// now is the step at work; nil before the first.
+	// step is the step at work; nil before the first.
 	step  *step
 	lines []string
+	// ended are the steps that have, as the next build shows them that finds the image there.
+	ended []pod.BuildStep
+	// foreign says that there were steps that are not of the Dockerfile: ONBUILD of an image that it begins with.
+	foreign bool
 }
 
 // step is an instruction at work.
@@ -147,14 +153,30 @@ func (o *output) begin(m []string) {
 	if stage > 0 {
 		s.Name = m[1] + "/" + m[2] + " " + s.Name
 	}
-	if stage = max(stage, 1); stage <= len(o.file.stages) && number <= len(o.file.stages[stage-1]) && number > 0 {
-		s.node = o.file.stages[stage-1][number-1]
-		if number == 1 { // buildah has the ID of a stage that it begins with
+	total, _ := strconv.Atoi(m[4])
+	if stage = max(stage, 1); stage <= len(o.file.stages) && number > 0 {
+		nodes := o.file.stages[stage-1]
+		// ONBUILD's steps come behind FROM.
+		first := max(0, total-len(nodes)-o.appended(m[1], m[2]))
+		o.foreign = o.foreign || first > 0
+		switch i := number - 1 - first; {
+		case number == 1: // buildah has the ID of a stage that it begins with
+			s.node = nodes[0]
 			s.Text = firstLine(s.node.Original)
+		case i > 0 && i < len(nodes):
+			s.node = nodes[i]
 		}
 	}
 	o.step, o.lines = s, nil
 	o.report(s.BuildStep)
+}
+
+// appended is how many steps buildah adds to a stage: the last one's labels.
+func (o *output) appended(stage, stages string) int {
+	if stage == stages && o.labels {
+		return 1
+	}
+	return 0
 }
 
 // end is the end of the step at work, which went well.
@@ -166,6 +188,8 @@ func (o *output) end() {
 	s.Ended, s.Took = true, o.now().Sub(o.step.begun)
 	o.step = nil
 	o.report(s)
+	s.Took, s.Cached = 0, !strings.HasPrefix(s.Name[strings.LastIndexByte(s.Name, ' ')+1:], "1/")
+	o.ended = append(o.ended, s)
 }
 
 // succeed ends the last step.

@@ -179,5 +179,7 @@ func unmountBelow(dirs ...string) error {
 	return nil
 }
 
-// Sweep removes what builds left that were killed.
-func (b *Builder) Sweep(context.Context) error { return sweep(b.cfg) }
+// Sweep removes what builds left that were killed, and what is known of images that are gone.
+func (b *Builder) Sweep(context.Context) error {
+	return errors.Join(sweep(b.cfg), sweepReceipts(b.cfg))
+}
