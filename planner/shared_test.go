@@ -71,8 +71,10 @@ func TestJoin(t *testing.T) {
 				return
 			}
 			n, address := plan.Pod.Networks[0], ""
-			if links := plan.Pod.Cells[0].Links; len(links) > 0 {
-				address = links[0].IPv4
+			for _, cell := range plan.Pod.Cells {
+				for _, l := range cell.Links {
+					address = l.IPv4
+				}
 			}
 			if address != c.address || n.Shared != (c.found != nil) {
 				t.Errorf("address is %q, want %q; network %+v", address, c.address, n)

@@ -94,7 +94,7 @@ func (p *partition) remember(before *pod.Spec) {
 	for _, u := range p.units {
 		u.before = was[u.members[0].Name]
 		// To be the router is to be in the way of nobody.
-		if u.before == pod.DefaultCell && u.alone != "" || modes[u.before] != u.mode || joined[u.before] != u.members[0].Joined.Instance {
+		if u.before == pod.DefaultCell && (u.alone != "" || u.beside != "") || modes[u.before] != u.mode || joined[u.before] != u.members[0].Joined.Instance {
 			u.before = ""
 		}
 		if claims[u.before] == nil {
@@ -233,7 +233,7 @@ func (p *partition) router() *cell {
 		switch {
 		case c.name == pod.DefaultCell:
 			return c
-		case c.name != "" || c.mode != "" || c.units[0].alone != "":
+		case c.name != "" || c.mode != "" || c.units[0].alone != "" || c.units[0].beside != "":
 		case largest == nil || c.size() > largest.size():
 			largest = c
 		}
@@ -253,6 +253,9 @@ func (p *partition) why(i int, first *cell) string {
 				return why
 			}
 		}
+	}
+	if c.units[0].beside != "" {
+		return c.units[0].beside
 	}
 	if first == nil || c.class == first.class {
 		return "as before"

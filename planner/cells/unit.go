@@ -20,6 +20,8 @@ type unit struct {
 	class string
 	// alone is why nobody else may be in its cell; "" where others may.
 	alone string
+	// beside is why it cannot be in the first cell, whose way out is not by the networks' links; "" where it can.
+	beside string
 	// shared units are in the first cell, whatever the file promises: the user said so.
 	shared bool
 	// listens are the declared ports, with the container that declares each.
@@ -45,7 +47,7 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 		u := all[owner.Name]
 		if u == nil {
 			u = &unit{members: []pod.Container{owner}, mode: owner.NetworkMode, listens: map[pod.Listen]string{}, held: map[pod.Listen]string{}, denied: map[pod.Listen]string{}}
-			u.class, u.alone = class(owner), alone(owner)
+			u.class, u.alone, u.beside = class(owner), alone(owner), beside(owner, spec.Networks)
 			all[owner.Name] = u
 		}
 		c := byName[name]
@@ -60,7 +62,7 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 			u.alone = "x-pcompose.network is own"
 		}
 		if c.Sharing == pod.SharingShared && u.mode == "" {
-			u.alone, u.shared = "", true
+			u.alone, u.beside, u.shared = "", "", true
 		}
 	}
 	for _, d := range spec.Denied {
@@ -198,6 +200,16 @@ func alone(c pod.Container) string {
 			return fmt.Sprintf("it is %s on network %s", fixed, a.Network)
 		case len(a.Sysctls) > 0:
 			return "it has sysctls on network " + a.Network
+		}
+	}
+	return ""
+}
+
+// beside is why a container's packets must leave by links of its networks.
+func beside(c pod.Container, networks []pod.Network) string {
+	for _, n := range networks {
+		if n.MTU > 0 && c.NetworkMode == "" && slices.ContainsFunc(c.Networks, func(a pod.Attachment) bool { return a.Network == n.Key }) {
+			return fmt.Sprintf("network %s has an MTU of %d", n.Key, n.MTU)
 		}
 	}
 	return ""

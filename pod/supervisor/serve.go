@@ -211,7 +211,8 @@ func (s *server) wait(ctx context.Context, w control.Wait) (control.Reply, error
 	})
 }
 
-// update takes over what is new of a container. A new health check starts with its next probe.
+// update takes over what is new of a container, its names and what it listens on too. A new health check starts with its
+// next probe.
 func (s *server) update(c *container, to pod.Container) error {
 	b := c.bundle
 	b.Container = to
@@ -219,6 +220,7 @@ func (s *server) update(c *container, to pod.Container) error {
 		return err
 	}
 	c.bundle = b
+	tellNetwork(s.Supervisor)
 	return nil
 }
 
