@@ -1,11 +1,13 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -26,6 +28,7 @@ func (n networks) check() {
 	n.given = map[string]string{}
 	var all []poolPlace
 	for _, key := range slices.Sorted(maps.Keys(n.model.Networks)) {
+		n.network(key, n.model.Networks[key])
 		all = append(all, n.pools(key, n.model.Networks[key])...)
 	}
 	for i, p := range all {
@@ -37,6 +40,28 @@ func (n networks) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.model.Services)) {
 		n.service(n.model.Services[name])
+	}
+}
+
+// network checks what of a network is not its addresses.
+func (n networks) network(key string, network types.NetworkConfig) {
+	base := "networks." + key
+	has := func(b *bool, otherwise bool) bool { return b == nil && otherwise || b != nil && *b }
+	six := slices.ContainsFunc(network.Ipam.Config, func(p *types.IPAMPool) bool { return strings.Contains(p.Subnet, ":") })
+	if !has(network.EnableIPv4, true) && !has(network.EnableIPv6, six) {
+		n.at(base+".enable_ipv4", "a network without IPv4 and IPv6 has no addresses", "add enable_ipv6: true")
+	}
+	// RFC 791 and RFC 8200: the least that every link takes.
+	least := 68
+	if has(network.EnableIPv6, six) {
+		least = 1280
+	}
+	for _, name := range []string{"com.docker.network.driver.mtu", "mtu"} {
+		if mtu, ok := network.DriverOpts[name]; ok {
+			if bytes, err := strconv.Atoi(mtu); err != nil || bytes < least || bytes > 65535 {
+				n.at(base+".driver_opts."+name, fmt.Sprintf("%q is no MTU: it is a number of bytes from %d to 65535", mtu, least), "")
+			}
+		}
 	}
 }
 
@@ -73,7 +98,7 @@ func (n networks) pools(key string, network types.NetworkConfig) []poolPlace {
 			}
 		}
 		n.within(path+".gateway", pool.Gateway, subnet)
-		n.give(key, pool.Gateway, "the gateway", path+".gateway")
+		n.give(key, cmp.Or(pool.Gateway, subnet.Addr().Next().String()), "the gateway", path+".gateway")
 		for _, name := range slices.Sorted(maps.Keys(pool.AuxiliaryAddresses)) {
 			at := path + ".aux_addresses." + name
 			n.within(at, pool.AuxiliaryAddresses[name], subnet)
@@ -93,6 +118,19 @@ func (n networks) within(path, address string, subnet netip.Prefix) {
 		n.at(path, fmt.Sprintf("%q is no address", address), "")
 	case !subnet.Contains(addr):
 		n.at(path, fmt.Sprintf("%s is not in the subnet %s", address, subnet), "")
+	default:
+		n.ofHost(path, addr, subnet)
+	}
+}
+
+// ofHost refuses the addresses of a subnet that no host can have.
+func (n networks) ofHost(path string, addr netip.Addr, subnet netip.Prefix) {
+	if subnet.Masked().Addr() == addr {
+		n.at(path, fmt.Sprintf("%s is the subnet itself, and no address of it", addr), "")
+	}
+	// A /31 has no broadcast address (RFC 3021).
+	if addr.Is4() && subnet.Bits() < 31 && !subnet.Contains(addr.Next()) {
+		n.at(path, fmt.Sprintf("%s is the broadcast address of the subnet %s", addr, subnet), "")
 	}
 }
 
@@ -128,6 +166,7 @@ func (n networks) service(s types.ServiceConfig) {
 			}
 		}
 		n.mac(s, a.MacAddress, base+".mac_address")
+		n.sysctls(a.DriverOpts["com.docker.network.endpoint.sysctls"], base+".driver_opts.com.docker.network.endpoint.sysctls")
 		if name := a.InterfaceName; name != "" {
 			// dev_valid_name of the kernel: IFNAMSIZ is 16 with the closing zero.
 			if len(name) > 15 || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n") || name == "lo" {
@@ -140,6 +179,19 @@ func (n networks) service(s types.ServiceConfig) {
 		}
 	}
 	n.mac(s, s.MacAddress, "services."+s.Name+".mac_address")
+}
+
+// sysctls checks those of a place on a network.
+func (n networks) sysctls(list, path string) {
+	if list == "" {
+		return
+	}
+	for setting := range strings.SplitSeq(list, ",") {
+		name, _, ok := strings.Cut(setting, "=")
+		if !ok || !strings.HasPrefix(strings.TrimSpace(name), "net.") {
+			n.at(path, fmt.Sprintf("%q is no sysctl of an interface", setting), "write it as net.ipv4.conf.IFNAME.log_martians=1")
+		}
+	}
 }
 
 // mac checks a hardware address.
@@ -175,9 +227,9 @@ func (n networks) address(s types.ServiceConfig, network, address, path string) 
 	for _, pool := range n.model.Networks[network].Ipam.Config {
 		if subnet, err := netip.ParsePrefix(pool.Subnet); err == nil {
 			subnets = append(subnets, pool.Subnet)
-			contained = contained || subnet.Contains(addr)
-			if subnet.Masked().Addr() == addr {
-				n.at(path, fmt.Sprintf("%s is the subnet itself, and no address of it", addr), "")
+			if subnet.Contains(addr) {
+				contained = true
+				n.ofHost(path, addr, subnet)
 			}
 		}
 	}

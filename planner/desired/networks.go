@@ -45,7 +45,7 @@ func (t wiring) network(key string, n types.NetworkConfig) pod.Network {
 		Key: key, Name: cmp.Or(n.Name, t.project.Name+"_"+key), External: bool(n.External), Internal: n.Internal,
 		NoIPv4: n.EnableIPv4 != nil && !*n.EnableIPv4, IPv6: n.EnableIPv6 != nil && *n.EnableIPv6, Labels: n.Labels,
 	}
-	// What is no number stays the kernel's choice; load.Unsupported warns of it.
+	// load refuses what is no number.
 	out.MTU, _ = strconv.Atoi(cmp.Or(n.DriverOpts[optionMTU], n.DriverOpts["mtu"], "0"))
 	for _, p := range n.Ipam.Config {
 		if p.Subnet == "" {
