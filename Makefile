@@ -27,7 +27,7 @@ REPORT := bin/report -skips $(SCRATCH)/skips
 WORLDS := root
 WORLD  ?= root
 
-.PHONY: help build test unit e2e golden lint fmt man dist dist-check bench demo example install tools
+.PHONY: help build test unit e2e images golden lint fmt man dist dist-check bench demo example install tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ build: ## build bin/pcompose
 test: install ## run every test there is, then list the skips and check that nothing is left on the machine
 	@mkdir -p $(SCRATCH); rm -f $(SCRATCH)/*
 	@testdata/leftovers.sh > $(SCRATCH)/before
-	@failed=(); for step in lint vet unit $(WORLDS:%=e2e-%); do \
+	@failed=(); for step in lint vet unit images $(WORLDS:%=e2e-%); do \
 	  echo "== $$step"; $(MAKE) --no-print-directory $$step || failed+=($$step); \
 	done; \
 	echo "== script tests: world, passed, skipped, failed, time"; sed 's/^/  /' $(SCRATCH)/table; \
@@ -63,6 +63,9 @@ e2e-%:
 
 vet:
 	go vet $(ALL)
+
+images: tools ## make the images of the tests, those that the cache does not have
+	@bin/lab images > /dev/null
 
 golden: ## rewrite golden files from what the code does now; read the diff
 	go test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u) -update

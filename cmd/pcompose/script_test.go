@@ -170,7 +170,7 @@ func (s *suite) setup(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("PROJECT", "pct-"+name)
 	env.Setenv("COMPOSE_PROJECT_NAME", "pct-"+name)
-	for _, v := range []string{"CONTAINERS_REGISTRIES_CONF", "PCT_REGISTRY", "PCOMPOSE_NETWORK_CMD"} {
+	for _, v := range []string{"CONTAINERS_REGISTRIES_CONF", "PCT_REGISTRY", "PCT_CACHE", "PCOMPOSE_NETWORK_CMD"} {
 		env.Setenv(v, os.Getenv(v))
 	}
 	examples, err := filepath.Abs("../../examples")

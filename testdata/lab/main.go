@@ -1,15 +1,15 @@
 // Command lab is a registry of real images for tests on machines that reach no registry.
 //
-// It makes images of busybox, PostgreSQL, nginx, Redis and Node from Debian's packages and serves them on loopback.
+// It makes images of databases, languages, nginx and others (recipe/) from Debian's packages and serves them on loopback.
 // They are stand-ins under the names of Docker Hub: layout, environment, ports, volumes and signals are those of the
 // official images, the programs are Debian's.
 //
-//	lab images               make the images, unless the cache has them
-//	lab serve ADDR           serve them on ADDR until interrupted
+//	lab images               make all images that the cache does not have, and print their names
+//	lab serve ADDR           serve them on ADDR until interrupted; one that the cache does not have is made when it is asked for
 //	lab conf ADDR            print the registries.conf that sends docker.io to ADDR
-//	lab run -- CMD [ARG...]  serve on a free port and run CMD with CONTAINERS_REGISTRIES_CONF and PCT_REGISTRY set
+//	lab run -- CMD [ARG...]  serve on a free port and run CMD with CONTAINERS_REGISTRIES_CONF, PCT_REGISTRY and PCT_CACHE set
 //
-// Images are kept outside the checkout, in a folder named by the hash of their recipe: $PCOMPOSE_LAB_CACHE, else
+// Images are kept outside the checkout, each by the hash of its recipe: $PCOMPOSE_LAB_CACHE, else
 // $XDG_CACHE_HOME/pcompose-lab, else /var/cache/pcompose-lab.
 package main
 
@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -43,17 +44,17 @@ func run(args []string) error {
 	}
 	switch {
 	case command == "images" && len(args) == 1:
-		layout, err := images(cacheDir())
-		if err == nil {
-			fmt.Println(layout)
-		}
-		return err
+		return makeAll()
 	case command == "serve" && len(args) == 2:
 		listener, err := net.Listen("tcp", args[1])
 		if err != nil {
 			return err
 		}
-		return serveImages(listener)
+		l, err := newLab(cacheDir())
+		if err != nil {
+			return err
+		}
+		return errors.Join(http.Serve(listener, newServer(l)), l.close())
 	case command == "conf" && len(args) == 2:
 		fmt.Print(registriesConf(args[1]))
 		return nil
@@ -73,29 +74,34 @@ func cacheDir() string {
 	return "/var/cache/pcompose-lab"
 }
 
-func serveImages(listener net.Listener) error {
-	layout, err := images(cacheDir())
+func makeAll() error {
+	l, err := newLab(cacheDir())
 	if err != nil {
 		return err
 	}
-	handler, err := newRegistry(layout)
-	if err != nil {
+	found, err := l.all()
+	if err := errors.Join(err, l.close()); err != nil {
 		return err
 	}
-	return http.Serve(listener, handler)
+	for _, image := range found {
+		fmt.Println(strings.Join(image.Names, " "))
+	}
+	return nil
 }
 
 // runUnder runs argv while the registry is served. Its exit code becomes the lab's.
-func runUnder(argv []string) error {
-	if _, err := images(cacheDir()); err != nil {
+func runUnder(argv []string) (err error) {
+	l, err := newLab(cacheDir())
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, l.close()) }()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- serveImages(listener) }()
+	go func() { served <- http.Serve(listener, newServer(l)) }()
 	conf, err := os.CreateTemp("", "pct-registries-*.conf")
 	if err != nil {
 		return err
@@ -113,7 +119,7 @@ func runUnder(argv []string) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "CONTAINERS_REGISTRIES_CONF="+conf.Name(), "PCT_REGISTRY="+listener.Addr().String())
+	cmd.Env = append(os.Environ(), "CONTAINERS_REGISTRIES_CONF="+conf.Name(), "PCT_REGISTRY="+listener.Addr().String(), "PCT_CACHE="+cacheDir())
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -135,17 +141,21 @@ func runUnder(argv []string) error {
 	}
 }
 
-// registriesConf makes every docker.io name, short names too, resolve through addr first. A tag that is not there
-// falls through to Docker Hub, as with any mirror.
+// registriesConf makes every docker.io name, short names too, and those of ghcr.io resolve through addr first. A tag that is not
+// there falls through to Docker Hub, as with any mirror.
 func registriesConf(addr string) string {
-	return fmt.Sprintf(`unqualified-search-registries = ["docker.io"]
-
+	conf := `unqualified-search-registries = ["docker.io"]
+`
+	for _, host := range []string{"docker.io", "ghcr.io"} {
+		conf += fmt.Sprintf(`
 [[registry]]
-prefix = "docker.io"
-location = "docker.io"
+prefix = %q
+location = %q
 
 [[registry.mirror]]
 location = %q
 insecure = true
-`, addr)
+`, host, host, addr)
+	}
+	return conf
 }

@@ -8,3 +8,6 @@ mmdebstrap --quiet --mode=root --variant=apt --include=ca-certificates \
 rm -rf "${1:?}"/dev/* && : > "$1/etc/resolv.conf"
 # Package scripts must not start daemons.
 printf '#!/bin/sh\nexit 101\n' > "$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d"
+# Where the machine trusts authorities of its own (a proxy that looks into TLS), builds in these images must trust them too.
+for ca in /usr/local/share/ca-certificates/*.crt; do [ ! -e "$ca" ] || cp "$ca" "$1/usr/local/share/ca-certificates/"; done
+chroot "$1" update-ca-certificates >/dev/null 2>&1
