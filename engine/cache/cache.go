@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,37 @@ func (d Dir) Get(ctx context.Context, name string, fill func(dir string) error) 
 
 // Has says whether there is a folder of that name.
 func (d Dir) Has(name string) bool { return exists(filepath.Join(string(d), name)) }
+
+// Names are those of its folders, sorted.
+func (d Dir) Names() (names []string, err error) {
+	entries, err := os.ReadDir(string(d))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read cache: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Remove removes a folder; nil means that there is none of that name. It goes by one rename: no part of it is ever taken for it, and
+// what a killed call leaves is removed by the next Get or Remove.
+func (d Dir) Remove(ctx context.Context, name string) error {
+	if !d.Has(name) {
+		return nil
+	}
+	lock, err := d.lock(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot lock cache %q: %w", d, err)
+	}
+	defer lock.Close()
+	if err := os.Rename(filepath.Join(string(d), name), filepath.Join(string(d), partial+name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %q from the cache: %w", name, err)
+	}
+	return d.clean()
+}
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -54,6 +55,36 @@ func TestGetCleansAfterAKilledCall(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(string(d), partial+"*")); len(left) > 0 {
 		t.Fatalf("left %q", left)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "cache"))
+	if names, err := d.Names(); err != nil || len(names) > 0 {
+		t.Fatalf("%q, %v: of a cache that is not there", names, err)
+	}
+	if err := d.Remove(t.Context(), "x"); err != nil {
+		t.Fatalf("what is not there cannot be removed: %v", err)
+	}
+	for _, name := range []string{"y", "x"} {
+		if _, err := d.Get(t.Context(), name, write("file")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names, err := d.Names(); err != nil || !slices.Equal(names, []string{"x", "y"}) {
+		t.Fatalf("%q, %v", names, err)
+	}
+	if err := d.Remove(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "y" && e.Name() != ".lock" {
+			t.Errorf("left %q", e.Name())
+		}
 	}
 }
 

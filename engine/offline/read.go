@@ -71,6 +71,9 @@ func cannot(path string, err error) error {
 	return fmt.Errorf("cannot read bundle %q: %w", path, err)
 }
 
+// Path is the file it is read from.
+func (b *Bundle) Path() string { return b.file.Name() }
+
 // Close ends its use.
 func (b *Bundle) Close() error { return b.file.Close() }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ import (
 
 func newBundle(env *Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "bundle", Short: "Carry projects to machines without a registry", Args: cobra.ArbitraryArgs, RunE: needsCommand}
-	cmd.AddCommand(newBundleSave(env, runBundleSave), newBundleUp(env, runUp), newBundleLoad(env, runBundleLoad), newBundleInspect(env, runBundleInspect))
+	cmd.AddCommand(newBundleSave(env, runBundleSave), newBundleUp(env, runUp), newBundleLoad(env, runBundleLoad), newBundleInspect(env, runBundleInspect),
+		newBundleLs(env, runBundleLs), newBundleRm(env, runBundleRm))
 	return cmd
 }
 
@@ -102,17 +104,45 @@ type taken struct {
 }
 
 // take unpacks a bundle, stores its images, and says which folder it is in. Done again it does nothing.
-func (o *bundleOptions) take(ctx context.Context, env *Env, e *engine.Engine) (taken, error) {
-	path, err := filepath.Abs(o.args[0])
-	if err != nil {
-		return taken{}, err
+func (o *bundleOptions) take(ctx context.Context, env *Env, e *engine.Engine) (t taken, err error) {
+	err = withBundle(env, e, o.args[0], func(b *offline.Bundle) (err error) {
+		t, err = o.bring(ctx, env, e, b)
+		return err
+	})
+	return t, err
+}
+
+// withBundle opens a bundle for use. "-" is standard input, which is written to disk first: a bundle is read at any place of it.
+func withBundle(env *Env, e *engine.Engine, name string, use func(*offline.Bundle) error) error {
+	open := func(path string) error {
+		b, err := offline.Open(path)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		return use(b)
 	}
-	b, err := offline.Open(path)
-	if err != nil {
-		return taken{}, err
+	if name != "-" {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return err
+		}
+		return open(path)
 	}
-	defer b.Close()
-	t := taken{project: b.Project}
+	if isTerminal(env.streams.In) {
+		return errors.New("cannot read a bundle from a terminal: name a file, or redirect standard input")
+	}
+	return engine.Bundles(e).Scratch(func(dir string) error {
+		path := filepath.Join(dir, "standard-input")
+		if err := writeFile(path, func(out io.Writer) error { _, err := io.Copy(out, env.streams.In); return err }); err != nil {
+			return err
+		}
+		return open(path)
+	})
+}
+
+func (o *bundleOptions) bring(ctx context.Context, env *Env, e *engine.Engine, b *offline.Bundle) (t taken, err error) {
+	t.project = b.Project
 	if t.folder, err = b.Unpack(ctx, engine.Bundles(e)); err != nil {
 		return t, err
 	}
@@ -131,7 +161,7 @@ func (o *bundleOptions) take(ctx context.Context, env *Env, e *engine.Engine) (t
 			t.absent = append(t.absent, intent{"image/" + kept.Name, "load", "the store does not have it"})
 			continue
 		}
-		if _, err := image.Bring(ctx, store, kept, path, b); err != nil {
+		if _, err := image.Bring(ctx, store, kept, b.Path(), b); err != nil {
 			return t, err
 		}
 		env.ui.Say(" Image %s  Loaded", kept.Name)
@@ -203,19 +233,18 @@ type bundleDetail struct {
 }
 
 func runBundleInspect(_ context.Context, env *Env, opt *bundleInspectOptions) error {
-	b, err := offline.Open(opt.args[0])
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	if opt.compose {
-		text, err := b.Compose()
-		if err != nil {
-			return err
-		}
-		return env.ui.Text(text)
-	}
-	return inspect(env.ui, opt.format, []bundleDetail{{
-		b.ID.String(), b.Project, b.Contents.Images, b.Files, b.MissingSecrets, units.HumanSizeWithPrecision(float64(b.Size()), 3),
-	}})
+	return env.withEngine(func(e *engine.Engine) error {
+		return withBundle(env, e, opt.args[0], func(b *offline.Bundle) error {
+			if opt.compose {
+				text, err := b.Compose()
+				if err != nil {
+					return err
+				}
+				return env.ui.Text(text)
+			}
+			return inspect(env.ui, opt.format, []bundleDetail{{
+				b.ID.String(), b.Project, b.Contents.Images, b.Files, b.MissingSecrets, units.HumanSizeWithPrecision(float64(b.Size()), 3),
+			}})
+		})
+	})
 }
