@@ -1,6 +1,6 @@
 #!/bin/bash
 # demo.sh PCOMPOSE: brings the project up, writes a note, shows that it outlives `down` and ends with `down -v`.
-# Needs a registry with the three images: Docker Hub, or the lab's (`make example`).
+# Needs npm's registry and one with the three images: Docker Hub, or the lab's (`make example`).
 set -euo pipefail
 pcompose=$(realpath "$1")
 cd "$(dirname "$0")"
@@ -18,8 +18,8 @@ expect() {
   [ "$page" = "$1" ] || { echo "demo: expected: $1" >&2; exit 1; }
 }
 
-trap '"$pcompose" down -v -t 1 > /dev/null 2>&1 || true' EXIT
-run "$pcompose" up -d --wait
+trap '"$pcompose" down -v --rmi local -t 1 > /dev/null 2>&1 || true' EXIT
+run "$pcompose" up -d --build --wait
 run "$pcompose" ps
 run curl -fsS -d 'pods are fine' "$url"
 run "$pcompose" down

@@ -1,0 +1,1 @@
+CREATE TABLE todo (id serial PRIMARY KEY, text text NOT NULL);
