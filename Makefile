@@ -72,7 +72,7 @@ golden: ## rewrite golden files from what the code does now; read the diff
 
 lint: ## check style and the project's bars
 	@testdata/install.sh lint $(LINT_DIR)
-	$(LINT_DIR)/golangci-lint run $(ALL)
+	$(LINT_DIR)/golangci-lint run --build-tags $(TAGS) $(ALL)
 
 fmt: ## format Go files
 	gofmt -l -w cmd compose engine examples planner pod testdata

@@ -74,7 +74,7 @@ func (c *call) create(args []string) (int, error) {
 	return 1, errors.Join(err, container.Destroy())
 }
 
-// verify ends a first process that is not as confined as it should be.
+// verify ends a process that is not as confined as it should be.
 func verify(container *libcontainer.Container, p *libcontainer.Process) error {
 	pid, err := p.Pid()
 	if err == nil {

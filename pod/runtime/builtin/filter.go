@@ -30,7 +30,8 @@ import (
 // exec in it need. libcontainer does so every time and cannot be given a compiled filter. It can be given a name that no
 // system call has: it says so, as a debug message, at the very moment at which it installs the filter, in the very thread,
 // and goes on. So such a name carries a compiled filter, a hook of the log installs it, and what libcontainer then adds
-// itself allows everything. That the filter is there is looked at before a created container is told of.
+// itself allows everything. That the filter is there is looked at before a created container is told of, and of an exec's
+// process as soon as it runs.
 
 // carrier begins the name.
 const carrier = "pcompose-filter:"
@@ -107,7 +108,7 @@ func verifyFilter(container *libcontainer.Container, pid int) error {
 		return nil
 	}
 	if n, own := filters(strconv.Itoa(pid)), filters("self"); n != own+2 {
-		return fmt.Errorf("the container has %d system call filters, not %d", n, own+2)
+		return fmt.Errorf("the process has %d system call filters, not %d", n, own+2)
 	}
 	return nil
 }

@@ -106,6 +106,10 @@ func (c *call) exec(args []string) (int, error) {
 	if err := launch(container, container.Run, process, m); err != nil {
 		return failed, err
 	}
+	// Nothing holds it back before its command: one that is not confined has begun, and ends here.
+	if err := verify(container, process); err != nil {
+		return failed, err
+	}
 	if m.detach {
 		return 0, nil
 	}

@@ -2,6 +2,7 @@ package runtimetest
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +79,50 @@ func TestBuiltInFilter(t *testing.T) {
 		_, err := f.r.Create(f.Context(), p.options())
 		f.wantError(err, nil, "cannot install system call filter")
 	})
+}
+
+// TestBuiltInFilterMissing: a further process that runs without the carried filter is ended, however it came to that. Here
+// libcontainer is told that the name which carries the filter changes nothing, so that it does not look it up.
+func TestBuiltInFilterMissing(t *testing.T) {
+	path, _, _ := program(t, string(runtime.BuiltIn))
+	if !builtin.Seccomp {
+		t.Skip("SKIPPED: the test was built without the tag seccomp, and libseccomp")
+	}
+	subreaper(t)
+	dir, err := os.MkdirTemp("", "pct")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	r, err := runtime.New(runtime.Config{Path: path, Kind: runtime.BuiltIn, Root: filepath.Join(dir, "root"), Scratch: filepath.Join(dir, "calls"), Begin: builtin.Start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{T: t, r: r, rootfs: buildRoot(t), id: "pct-filter"}
+	t.Cleanup(removeCgroups)
+	p := f.prison("filter")
+	p.spec.Linux.Seccomp = ordinary()
+	_, err = f.r.Create(f.Context(), p.options())
+	f.must(err)
+	f.must(f.r.Start(f.Context(), f.id))
+	file := filepath.Join(dir, "root", f.id, "state.json")
+	text, err := os.ReadFile(file)
+	f.must(err)
+	state := map[string]any{}
+	f.must(json.Unmarshal(text, &state))
+	filter := state["config"].(map[string]any)["seccomp"].(map[string]any)
+	for _, call := range filter["syscalls"].([]any) {
+		call.(map[string]any)["action"] = filter["default_action"]
+		delete(call.(map[string]any), "errnoRet")
+	}
+	text, err = json.Marshal(state)
+	f.must(err)
+	f.must(os.WriteFile(file, text, 0o600))
+	// By itself it does not end.
+	e, err := f.r.Exec(f.Context(), runtime.ExecOptions{ID: f.id, Process: process(false, "/attack", "filter")})
+	f.must(err)
+	_, err = e.Wait()
+	f.wantError(err, nil, "1 system call filters, not 2")
 }
 
 // ordinary is podman's default profile as far as it asks for nothing of the machine, with one call refused for sure.
