@@ -190,6 +190,36 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// What a killed try left goes with the next, also where the folder to try in has come only since. One that is at work stays, and
+// what has the name of one and is none.
+func TestSweep(t *testing.T) {
+	above := t.TempDir()
+	dir := filepath.Join(above, "storage")
+	dead := []string{filepath.Join(above, workPrefix+"1"), filepath.Join(dir, workPrefix+"2")}
+	for _, path := range dead {
+		os.MkdirAll(filepath.Join(path, "work", "work"), 0o700)
+		os.Chmod(filepath.Join(path, "work", "work"), 0)
+	}
+	link := filepath.Join(dir, workPrefix+"3")
+	os.Symlink(above, link)
+	live, err := newWork(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	sweep(dir)
+	for _, path := range dead {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+	for _, path := range []string{link, live.Name()} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s is gone", path)
+		}
+	}
+}
+
 // TestMain is also the program that tries.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == TryCommand {

@@ -25,18 +25,18 @@ const TryCommand = "try-machine"
 type Trial struct{ Userns, Overlay, Veth, Bridge, Rules string }
 
 // Try starts Attempt in mount and network namespaces of its own, of a user in a user namespace of its own too. The
-// folder it mounts in is removed, but for a kill of this process.
+// folder it mounts in is removed; where this process is killed, by the next.
 func (h here) Try(ctx context.Context, dir string) (t Trial) {
-	work, err := os.MkdirTemp(dir, ".pcompose-try-")
+	sweep(dir)
+	work, err := newWork(dir)
 	if err != nil {
 		return h.attempt(ctx, "", Trial{Overlay: err.Error()})
 	}
 	defer func() {
-		// Overlay keeps a whiteout in a folder of its own, of mode 0, which only root may remove as it is.
-		_ = os.Chmod(filepath.Join(work, "work", "work"), 0o700)
-		_ = os.RemoveAll(work) // what is left of it tells nobody anything
+		removeWork(work.Name())
+		work.Close()
 	}()
-	return h.attempt(ctx, work, Trial{})
+	return h.attempt(ctx, work.Name(), Trial{})
 }
 
 // attempt adds what a process says that tries. Without a folder it mounts nothing.
