@@ -22,12 +22,8 @@ func unfiltered(e *Engine, c pod.Container) string {
 	if builtin.Seccomp {
 		return ""
 	}
-	_, kind, err := e.runtime()
-	if c.Runtime != "" {
-		_, kind, err = runtimeOf(c)
-	}
-	if err != nil || kind != runtime.BuiltIn {
-		return "" // who starts the container says what is wrong with the runtime
+	if kindOf(e, c) != runtime.BuiltIn {
+		return ""
 	}
 	return "this pcompose was built without libseccomp, which its built-in runtime needs for that: install crun, or use a release of pcompose"
 }

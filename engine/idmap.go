@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,6 +16,7 @@ import (
 	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/pod"
+	"github.com/pcompose/pcompose/pod/runtime"
 	"go.podman.io/storage/pkg/idtools"
 )
 
@@ -100,7 +102,18 @@ func (b *bundle) readIDs(in *ocispec.Input) error {
 	}
 	b.ids = idtools.NewIDMappingsFromMaps(uids, gids)
 	in.UIDs, in.GIDs = specMaps(uids), specMaps(gids)
+	// runc and what it is made of (libcontainer, HostRootUID) become user 0 on the way.
+	if kind := kindOf(b.project.engine, b.record.Container); len(uids) > 0 && !rooted(uids, gids) && (kind == runtime.Runc || kind == runtime.BuiltIn) {
+		return fmt.Errorf("its user namespace has no user and group 0, without which the OCI runtime %s starts nothing: install crun, or have them mapped", kind)
+	}
 	return nil
+}
+
+// rooted says whether user and group 0 are among those of a user namespace.
+func rooted(maps ...[]idtools.IDMap) bool {
+	return !slices.ContainsFunc(maps, func(list []idtools.IDMap) bool {
+		return !slices.ContainsFunc(list, func(m idtools.IDMap) bool { return m.ContainerID == 0 && m.Size > 0 })
+	})
 }
 
 // outside is what IDs of the container are in this process's namespace.

@@ -59,6 +59,18 @@ func runtimeOf(c pod.Container) (path string, kind runtime.Kind, err error) {
 	return path, kind, err
 }
 
+// kindOf is the runtime that a container is started by, "" where there is none: who starts it says what is wrong.
+func kindOf(e *Engine, c pod.Container) runtime.Kind {
+	_, kind, err := e.runtime()
+	if c.Runtime != "" {
+		_, kind, err = runtimeOf(c)
+	}
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
 func findRuntime(name string) (path string, kind runtime.Kind, err error) {
 	conf, err := config.Default()
 	if err != nil {

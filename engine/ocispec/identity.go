@@ -39,7 +39,7 @@ func (n identities) user(u User, umask *uint32) (specs.User, error) {
 		err := fmt.Errorf("it runs as user %d:%d, who is none of its user namespace", u.UID, u.GID)
 		if n.host.UIDs == 1 {
 			err = fmt.Errorf("%w: without a range of IDs in /etc/subuid and /etc/subgid there is one user, root; "+
-				"`pcompose doctor` has the commands that add one, `userns_mode: keep-id:uid=%d,gid=%d` makes this user the one", err, u.UID, u.GID)
+				"`pcompose doctor` has the commands that add one, `userns_mode: keep-id:uid=%d,gid=%d` makes this user the one, with crun", err, u.UID, u.GID)
 		}
 		return specs.User{}, err
 	}
