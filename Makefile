@@ -24,7 +24,7 @@ ALL := ./... ./testdata/bench ./testdata/bench/flow ./testdata/lab ./testdata/ma
 SCRATCH := bin/test
 REPORT := bin/report -skips $(SCRATCH)/skips
 # Where the script tests run, see docs/testing.md: make test goes through these, make e2e runs in one.
-WORLDS := root
+WORLDS := root bare user user-bare
 WORLD  ?= root
 
 .PHONY: help build test unit e2e images golden lint fmt man dist dist-check bench demo example install tools
@@ -35,7 +35,7 @@ help: ## list these targets
 build: ## build bin/pcompose
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pcompose ./cmd/pcompose
 
-test: install ## run every test there is, then list the skips and check that nothing is left on the machine
+test: install ## run every test there is (WORLDS=root for fewer), then list the skips and check that nothing is left on the machine
 	@mkdir -p $(SCRATCH); rm -f $(SCRATCH)/*
 	@testdata/leftovers.sh > $(SCRATCH)/before
 	@failed=(); for step in lint vet unit images $(WORLDS:%=e2e-%); do \
