@@ -184,7 +184,8 @@ func (u *up) takersRemoved(name string) []int {
 	return after
 }
 
-// removeOrphans removes surplus replicas, and orphans where asked to; else it notes them.
+// removeOrphans removes surplus replicas, and orphans where asked to; else it notes them. An image that cannot be had leaves
+// them as they are too.
 func (u *up) removeOrphans() {
 	for _, name := range reverseOrder(u.observed.Containers) {
 		c, _ := u.observed.Container(name)
@@ -196,9 +197,10 @@ func (u *up) removeOrphans() {
 			continue
 		}
 		if c.Run.State.Alive() {
-			u.stoppedBy[name] = u.plan.stop(c, u.grace(c.Stop), why, u.dependentsStopped(name)...)
+			u.stoppedBy[name] = u.plan.stop(c, u.grace(c.Stop), why, append(u.dependentsStopped(name), u.pulls...)...)
 		}
-		u.removedBy[name] = u.plan.remove(c, true, why, append(u.takersRemoved(name), u.stoppedBy[name])...)
+		after := append(u.takersRemoved(name), append(slices.Clone(u.pulls), u.stoppedBy[name])...)
+		u.removedBy[name] = u.plan.remove(c, true, why, after...)
 		if c.Leaving || c.Succeeds != "" { // another has its volumes too
 			u.plan.loses("")
 		}
