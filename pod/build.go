@@ -1,7 +1,9 @@
 package pod
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -44,6 +46,8 @@ type Build struct {
 	Memory  int64 `json:",omitempty"`
 	// Platform is the one to build for as os/arch[/variant], "" this machine's.
 	Platform string `json:",omitempty"`
+	// Platforms are several to choose from, where Platform is "": this machine's, else the first.
+	Platforms []string `json:",omitempty"`
 	// Privileged gives RUN every capability and device.
 	Privileged bool `json:",omitempty"`
 }
@@ -60,6 +64,28 @@ type BuildSecret struct {
 type BuildSSH struct {
 	ID    string
 	Paths []string `json:",omitempty"`
+}
+
+// RunsOtherwise says how RUN runs, as far as what it makes may differ by that; "" is as it does in any build. An equal RUN of another
+// kind is another step.
+func (b Build) RunsOtherwise() string {
+	var how []string
+	if b.Network == "none" {
+		how = append(how, "network none")
+	}
+	if b.Privileged {
+		how = append(how, "privileged")
+	}
+	for _, h := range b.ExtraHosts {
+		how = append(how, "host "+h.Name+" "+h.IP)
+	}
+	for _, u := range b.Ulimits {
+		how = append(how, fmt.Sprintf("ulimit %s %d %d", u.Name, u.Soft, u.Hard))
+	}
+	if b.ShmSize > 0 {
+		how = append(how, fmt.Sprintf("shm %d", b.ShmSize))
+	}
+	return strings.Join(how, ", ")
 }
 
 // Image is the name of the built image that plans and messages call it by.

@@ -108,7 +108,7 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	}
 	out := newOutput(order.file, report, b.cfg.Now)
 	out.labels = len(build.Labels) > 0
-	options, err := order.options(out)
+	options, err := order.options(ctx, out)
 	if err != nil {
 		return "", err
 	}
@@ -147,7 +147,7 @@ func (b *Builder) Check(ctx context.Context, build pod.Build) error {
 	order := &order{Builder: b, build: build, shop: shop}
 	defer order.clean()
 	if err = order.prepare(ctx); err == nil {
-		_, err = order.options(newOutput(order.file, func(pod.BuildStep) {}, b.cfg.Now))
+		_, err = order.options(ctx, newOutput(order.file, func(pod.BuildStep) {}, b.cfg.Now))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot build image %q: %w", build.Image(), err)

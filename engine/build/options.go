@@ -1,6 +1,9 @@
 package build
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containerd/platforms"
 	"github.com/pcompose/pcompose/pod"
 	"github.com/pcompose/pcompose/pod/runtime"
 	"go.podman.io/buildah/define"
@@ -21,7 +23,7 @@ import (
 )
 
 // options are the build as buildah is asked for it.
-func (o *order) options(out *output) (define.BuildOptions, error) {
+func (o *order) options(ctx context.Context, out *output) (define.BuildOptions, error) {
 	b, sys := o.build, *o.cfg.System
 	options := define.BuildOptions{
 		ContextDirectory: o.context, ContainerSuffix: suffix(o.shop.id),
@@ -43,7 +45,8 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 	}
 	if b.Privileged {
 		options.AddCapabilities = []string{"ALL"}
-		options.CommonBuildOpts.SeccompProfilePath, options.CommonBuildOpts.ApparmorProfile = "unconfined", "unconfined"
+		// Of AppArmor nothing is said: buildah confines by it only where it is told to.
+		options.CommonBuildOpts.SeccompProfilePath = "unconfined"
 		options.CommonBuildOpts.Unmasks, options.CommonBuildOpts.LabelOpts = []string{"ALL"}, []string{"disable"}
 	}
 	for _, name := range sorted(b.Contexts) {
@@ -59,25 +62,18 @@ func (o *order) options(out *output) (define.BuildOptions, error) {
 		}
 	}
 	o.network(&options)
-	return options, errors.Join(o.place(&options), o.run(options.CommonBuildOpts), o.caches(&options))
+	if how := b.RunsOtherwise(); how != "" {
+		// Of how RUN runs nothing is in buildah's keys of layers: as the name of a label that is taken away it is
+		// (imagebuildah/stage_executor.go: buildMetadata), and no image has a label of that name.
+		sum := sha256.Sum256([]byte(how))
+		options.UnsetLabels = []string{"pcompose.run." + hex.EncodeToString(sum[:6])}
+	}
+	return options, errors.Join(o.place(ctx, &options), o.run(options.CommonBuildOpts), o.caches(&options))
 }
 
 // runtimeArgs come before the commands that buildah gives the OCI runtime.
 func runtimeArgs(cfg runtime.Config, root string) []string {
 	return append(cfg.Before(), "--root", root)
-}
-
-// place chooses the platform.
-func (o *order) place(options *define.BuildOptions) error {
-	if o.build.Platform == "" {
-		return nil
-	}
-	p, err := platforms.Parse(o.build.Platform)
-	if err != nil {
-		return fmt.Errorf("platform %q: %w", o.build.Platform, err)
-	}
-	options.Platforms = []struct{ OS, Arch, Variant string }{{p.OS, p.Architecture, p.Variant}}
-	return nil
 }
 
 // run is what RUN gets.

@@ -225,3 +225,34 @@ func TestWitness(t *testing.T) {
 		t.Error("base moved during the build, and nobody saw it")
 	}
 }
+
+// TestForeignRun finds the RUN of another platform that an image needs.
+func TestForeignRun(t *testing.T) {
+	for _, c := range []struct {
+		text, target string
+		line         int
+	}{
+		{"FROM a\nRUN x", "", 2},
+		{"FROM scratch\nCOPY x /", "", 0},
+		{"FROM a AS unused\nRUN x\nFROM scratch\nCOPY x /", "", 0},
+		{"FROM a AS used\nRUN x\nFROM scratch\nCOPY --from=used /x /", "", 2},
+		{"FROM a AS used\nRUN x\nFROM scratch\nRUN --mount=type=bind,from=0,target=/x x", "", 2},
+		{"FROM --platform=$BUILDPLATFORM a AS make\nRUN x\nFROM make AS more\nRUN x\nFROM scratch\nCOPY --from=more /x /", "", 0},
+		{"FROM scratch AS one\nCOPY x /\nFROM a\nRUN x", "one", 0},
+		{"ARG B=used\nFROM a AS used\nRUN x\nFROM ${B}\nCOPY x /", "", 3},
+	} {
+		f := &dockerfile{name: "Dockerfile"}
+		if err := f.parse([]byte(c.text)); err != nil {
+			t.Fatal(err)
+		}
+		o := &order{file: f}
+		o.build.Target = c.target
+		line := 0
+		if n := (reading{o, f.arguments(nil)}).foreignRun(); n != nil {
+			line = n.StartLine
+		}
+		if line != c.line {
+			t.Errorf("%q: got line %d, want %d", c.text, line, c.line)
+		}
+	}
+}

@@ -55,7 +55,11 @@ func openWorkshop(cfg Config) (*workshop, error) {
 		err = w.keepCaches(filepath.Join(cfg.Root, "build-cache"))
 	}
 	if err == nil {
-		err = os.Setenv("TMPDIR", w.tmp())
+		// The path of an SSH agent's socket in it must be short: unix(7) has 107 bytes for one, and Root may be anywhere.
+		err = os.Symlink(w.tmp(), filepath.Join(w.run, "t"))
+	}
+	if err == nil {
+		err = os.Setenv("TMPDIR", filepath.Join(w.run, "t"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a folder to build in: %w", err)

@@ -115,8 +115,11 @@ func (t construction) build(s types.ServiceConfig) pod.Build {
 	}
 	// compose-go gives those of a mapping in no order.
 	slices.SortFunc(out.SSH, func(a, b pod.BuildSSH) int { return strings.Compare(a.ID, b.ID) })
-	if out.Platform == "" && len(b.Platforms) == 1 { // of several, the machine's
+	switch {
+	case out.Platform == "" && len(b.Platforms) == 1:
 		out.Platform = b.Platforms[0]
+	case out.Platform == "":
+		out.Platforms = b.Platforms
 	}
 	return out
 }

@@ -169,7 +169,7 @@ func printBake(env *Env, plan *planner.Plan) error {
 		b := a.Build
 		t := target{Context: b.Context, Contexts: b.Contexts, Dockerfile: b.Dockerfile, Inline: b.Inline, Args: b.Args, Labels: b.Labels, Tags: b.Tags,
 			Target: b.Target, CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCache: b.NoCache, Pull: b.Pull, Network: b.Network, Output: []string{"type=docker"}}
-		if b.Platform != "" {
+		if t.Platforms = b.Platforms; b.Platform != "" {
 			t.Platforms = []string{b.Platform}
 		}
 		targets[b.Services[0]], names = t, append(names, b.Services[0])
