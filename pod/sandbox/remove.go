@@ -19,7 +19,7 @@ func Remove(id string) error {
 		return fmt.Errorf("cannot open a netlink socket: %w", err)
 	}
 	defer host.Close()
-	return errors.Join(removeRules(id), removeLink(host, linkName(id)))
+	return errors.Join(forgetForwarded(id), removeRules(id), removeLink(host, linkName(id)))
 }
 
 // removeLink takes a link away, its addresses and routes with it; nil where there is none.

@@ -77,9 +77,12 @@ func openRules() (*nftables.Conn, error) {
 
 // commit sends the transaction; the socket cannot be used after it.
 func commit(conn *nftables.Conn) error {
-	err := conn.Flush()
-	// What is committed is in force. Closing the socket waits until the kernel has freed what the transaction
-	// deleted (nf_tables_rcv_nl_event, 10 ms and more of RCU), which nobody else needs to wait for.
-	go func() { _ = conn.CloseLasting() }() // Flush has told what the kernel says of it
-	return err
+	defer closeRules(conn)
+	return conn.Flush()
+}
+
+// closeRules closes the socket. What is committed is in force; closing waits until the kernel has freed what any transaction
+// deleted (nf_tables_rcv_nl_event, 10 ms and more of RCU), which nobody else needs to wait for.
+func closeRules(conn *nftables.Conn) {
+	go func() { _ = conn.CloseLasting() }() // Flush has told what the kernel says
 }

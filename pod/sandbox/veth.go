@@ -24,7 +24,8 @@ type veth struct {
 	// bytes is the MTU of the pair.
 	bytes int
 	// udp are the UDP ports in force.
-	udp []way
+	udp  []way
+	warn func(format string, args ...any)
 }
 
 const podLink = "eth0"
@@ -50,7 +51,7 @@ func attachVeth(c Config, cell *namespace) (u *veth, err error) {
 	if err := removeLink(host, linkName(c.ID)); err != nil {
 		return nil, err
 	}
-	u = &veth{id: c.ID}
+	u = &veth{id: c.ID, warn: c.warn}
 	used, err := usedPrefixes(host)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot list routes of the pod: %w", err)
 	}
-	u := &veth{id: c.ID, bytes: link.Attrs().MTU}
+	u := &veth{id: c.ID, warn: c.warn, bytes: link.Attrs().MTU}
 	for _, r := range routes {
 		if gw, ok := netip.AddrFromSlice(r.Gw); ok && isDefault(r) {
 			u.gateway = gw.Unmap()
@@ -143,6 +144,10 @@ func (u *veth) files() map[string]*os.File { return map[string]*os.File{} }
 func (u *veth) release() {}
 
 func (u *veth) forward(ways []way) error {
+	// Before the table, since the kernel has others wait while it frees what a transaction deleted.
+	if err := acceptForwarded(u.id); err != nil {
+		u.warn("%v", err) // on most hosts all goes without
+	}
 	if err := applyRules(u, ways); err != nil {
 		return err
 	}

@@ -23,9 +23,12 @@ const (
 )
 
 // ways are what throughput is measured on.
-func ways() []string { return []string{"cell to cell", "published port", "localhost port"} }
+func ways() []string {
+	return []string{"cell to cell", "published port", "localhost port", "from a neighbour"}
+}
 
-// throughput prints how fast bytes get from a container to another, and from the host through a published port.
+// throughput prints how fast bytes get from a container to another, and from the host and a machine beside it through a published
+// port.
 func throughput(dir string, o options, contenders []*contender) error {
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "flow"), "./testdata/bench/flow")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -34,6 +37,10 @@ func throughput(dir string, o options, contenders []*contender) error {
 	}
 	host, err := hostAddress()
 	if err != nil {
+		return err
+	}
+	defer removeNeighbour()
+	if err := makeNeighbour(); err != nil {
 		return err
 	}
 	var flows []flow
@@ -95,7 +102,11 @@ func (c *contender) startFlow(dir, host string, port int) (flow, error) {
 		return f, err
 	}
 	inside := append(slices.Clone(c.argv), "-f", f.file, "-p", project(f.file), "exec", "-T", "client", "/flow", "send", "server:5001")
-	f.ways = [][]string{slices.Clip(inside), {program, "send", net.JoinHostPort(host, strconv.Itoa(port))}, {program, "send", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}}
+	outside := func(host string) []string {
+		return []string{program, "send", net.JoinHostPort(host, strconv.Itoa(port))}
+	}
+	f.ways = [][]string{slices.Clip(inside), outside(host), outside("127.0.0.1"),
+		append([]string{"ip", "netns", "exec", neighbour}, outside(neighbourHost)...)}
 	return f, c.until(func() error { _, err := c.rate(append(f.ways[0], "0")); return err })
 }
 
@@ -110,6 +121,33 @@ func (c *contender) rate(argv []string) (float64, error) {
 		return 0, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, said.Bytes())
 	}
 	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+}
+
+// neighbour is a network namespace that sees this machine as another machine would, at neighbourHost.
+const (
+	neighbour     = "pct-bench"
+	neighbourHost = "198.18.7.1"
+)
+
+// makeNeighbour makes it, in place of one that an earlier run has left.
+func makeNeighbour() error {
+	removeNeighbour()
+	for _, args := range []string{
+		"netns add " + neighbour, "link add pctbench0 type veth peer name pctbench1 netns " + neighbour,
+		"addr add " + neighbourHost + "/24 dev pctbench0", "link set pctbench0 up",
+		"-n " + neighbour + " addr add 198.18.7.2/24 dev pctbench1", "-n " + neighbour + " link set pctbench1 up",
+	} {
+		if said, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("cannot make a neighbour: ip %s: %w\n%s", args, err, said)
+		}
+	}
+	return nil
+}
+
+// removeNeighbour takes it away, where there is one; its links go with it, later than it.
+func removeNeighbour() {
+	_ = exec.Command("ip", "link", "del", "pctbench0").Run()
+	_ = exec.Command("ip", "netns", "del", neighbour).Run()
 }
 
 // hostAddress is the address by which this machine reaches others: no packet is sent.
