@@ -46,7 +46,9 @@ type checkReport struct {
 	Project string `json:"project"`
 	score
 	// Localhost are services that may share one, where docker gives each its own.
-	Localhost  [][]string         `json:"oneLocalhost"`
+	Localhost [][]string `json:"oneLocalhost"`
+	// Binds are the bind mounts whose sources are there.
+	Binds      []checkedBind      `json:"binds"`
 	Attributes []checkedAttribute `json:"attributes"`
 }
 
@@ -75,12 +77,17 @@ func runCheck(ctx context.Context, env *Env, opt *checkOptions) error {
 	}
 	found := load.Check(project, refused)
 	sum := count(found)
+	binds, err := checkBinds(env, project, spec)
+	if err != nil {
+		return err
+	}
 	if opt.format == "json" {
-		err = env.ui.JSON(checkReport{Project: project.Name, score: sum, Localhost: neighbours(spec), Attributes: checkedAttributes(found)})
+		err = env.ui.JSON(checkReport{Project: project.Name, score: sum, Localhost: neighbours(spec), Binds: binds, Attributes: checkedAttributes(found)})
 	} else if err = printFindings(env.ui, found, sum); err == nil {
 		for _, group := range neighbours(spec) {
 			env.ui.Line("One localhost, unless two listen on one port: %s (x-pcompose: {network: own} keeps a service apart)", strings.Join(group, ", "))
 		}
+		printBinds(env, binds)
 	}
 	if err == nil && sum.NotDone > 0 && (opt.strict || env.global.strict) {
 		return fmt.Errorf("%d of %d attributes are not done", sum.NotDone, sum.Written)

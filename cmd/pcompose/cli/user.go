@@ -15,7 +15,7 @@ func readsOnly(cmd *cobra.Command) bool {
 	for cmd.HasParent() && cmd.Parent().HasParent() {
 		cmd = cmd.Parent()
 	}
-	return !cmd.HasParent() || slices.Contains([]string{"config", "version", "help", "completion", "check", "alpha", "docker-cli-plugin-metadata", "doctor"}, cmd.Name())
+	return !cmd.HasParent() || slices.Contains([]string{"config", "version", "help", "completion", "alpha", "docker-cli-plugin-metadata", "doctor"}, cmd.Name())
 }
 
 // enter has the program of a user who is not root go on in the namespaces of the user's pods.
@@ -23,17 +23,17 @@ func enter(env *Env, cmd *cobra.Command) error {
 	if readsOnly(cmd) {
 		return nil
 	}
-	// Completion tells what it can: the shell shows no errors.
-	completes := strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd)
+	// Completion and check tell what they can.
+	optional := strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) || cmd.Name() == "check"
 	dir, err := userns.Dir()
 	if err == nil {
 		err = userns.Enter(dir, func(text string) {
-			if !completes {
+			if !optional {
 				env.ui.Warn(text)
 			}
 		})
 	}
-	if completes {
+	if optional {
 		return nil
 	}
 	return err
