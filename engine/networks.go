@@ -45,16 +45,19 @@ func madeNetworks(e *Engine) *network.Store {
 	return network.New(filepath.Join(e.cfg.Root, "networks"), time.Now)
 }
 
-// neighbours are the projects but one. Those that cannot be read come as the error.
-func neighbours(e *Engine, but string) ([]neighbour, error) {
-	names, err := e.state.Names()
+// neighbours are the projects but one that have a network of the given names, nil for any; elsewhere are the subnets of the
+// others. Those that cannot be read come as the error.
+func neighbours(e *Engine, but string, wanted map[string]bool) (all []neighbour, elsewhere []string, err error) {
+	projects, err := e.state.Held()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []neighbour
+	delete(projects, but)
 	var errs []error
-	for _, name := range names {
-		if name == but {
+	for _, name := range slices.Sorted(maps.Keys(projects)) {
+		held := projects[name]
+		if held != nil && wanted != nil && !slices.ContainsFunc(slices.Collect(maps.Keys(held)), func(n string) bool { return wanted[n] }) {
+			elsewhere = slices.AppendSeq(elsewhere, slices.Values(slices.Concat(slices.Collect(maps.Values(held))...)))
 			continue
 		}
 		p, err := e.state.Load(name)
@@ -70,7 +73,7 @@ func neighbours(e *Engine, but string) ([]neighbour, error) {
 		}
 		all = append(all, n)
 	}
-	return all, errors.Join(errs...)
+	return all, elsewhere, errors.Join(errs...)
 }
 
 // FindNetworks is what the machine has, beside a project, of the networks that a spec has.
@@ -85,12 +88,19 @@ func (o *observation) networks(want *pod.Spec) error {
 		return nil
 	}
 	made, err := madeNetworks(o.engine).List()
-	others, errOthers := neighbours(o.engine, o.status.Name)
+	wanted := map[string]bool{}
+	for _, n := range want.Networks {
+		wanted[n.Name] = true
+	}
+	others, subnets, errOthers := neighbours(o.engine, o.status.Name, wanted)
 	if err := errors.Join(err, errOthers); err != nil && slices.ContainsFunc(want.Networks, func(n pod.Network) bool { return n.External }) {
 		return err // what cannot be read may have the address that would be given
 	}
 	all := networksOf(made, others)
 	elsewhere := map[string]bool{}
+	for _, s := range subnets {
+		elsewhere[s] = true
+	}
 	for _, n := range all {
 		for _, p := range n.Pools {
 			elsewhere[p.Subnet] = true
@@ -271,7 +281,7 @@ func known(all []Network) []pod.Network {
 // Networks are all networks of the machine, sorted by name.
 func Networks(e *Engine) ([]Network, error) {
 	made, err := madeNetworks(e).List()
-	projects, errProjects := neighbours(e, "")
+	projects, _, errProjects := neighbours(e, "", nil)
 	return networksOf(made, projects), errors.Join(err, errProjects)
 }
 

@@ -169,6 +169,9 @@ type Editor struct {
 	path    string
 	mu      sync.Mutex
 	project *Project
+	// held is what the project says of its networks once it is told.
+	held Held
+	told bool
 	// written is done when the write that includes the newest edit has ended; nil when none waits.
 	written *write
 	writing sync.Mutex
@@ -195,7 +198,19 @@ func (s *Store) Edit(project string) (*Editor, error) {
 	if err := makeDir(s.Dir(project)); err != nil {
 		return nil, fmt.Errorf("cannot write the state of project %q: %w", project, err)
 	}
-	return &Editor{path: filepath.Join(s.Dir(project), "project.json"), project: p}, nil
+	e := &Editor{path: filepath.Join(s.Dir(project), "project.json"), project: p, held: Held{}}
+	e.held.add(p.Spec.Networks)
+	return e, nil
+}
+
+// tell has others know of networks that are new.
+func (e *Editor) tell() error {
+	dir := filepath.Dir(e.path)
+	if e.held.add(e.project.Spec.Networks) || !e.told {
+		e.told = true
+		return e.held.write(dir)
+	}
+	return nil
 }
 
 // makeDir makes a project's directory, on disk too: a file in it is only as safe as its name (fsync(2)).
@@ -241,6 +256,7 @@ func (e *Editor) Change(edit func(*Project)) error {
 		e.mu.Lock()
 		e.written = nil // edits from here on go with the next write
 		b, err := json.MarshalIndent(e.project, "", " ")
+		err = errors.Join(err, e.tell())
 		e.mu.Unlock()
 		if err == nil {
 			err = WriteFile(e.path, b, 0o600)
