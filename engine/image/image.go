@@ -45,6 +45,7 @@ type Store struct {
 	storage storage.Store
 	sys     types.SystemContext
 	now     func() time.Time
+	flights flights
 }
 
 // storeOptions are those of storage.conf and its variables.

@@ -12,7 +12,6 @@ import (
 	"go.podman.io/image/v5/signature"
 	imagestorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
-	"go.podman.io/storage"
 )
 
 // PullOptions say how an image is pulled. The zero value pulls for this machine's platform, silently.
@@ -55,7 +54,7 @@ func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id s
 	}
 	var failures []string
 	for _, name := range names {
-		id, err := pullName(ctx, s.storage, sys, name, options.Progress)
+		id, err := pullName(ctx, s, sys, name, options.Progress)
 		if err == nil {
 			err = s.pulled(id)
 		}
@@ -71,12 +70,14 @@ func (s *Store) Pull(ctx context.Context, ref string, options PullOptions) (id s
 }
 
 // pullName pulls a full name.
-func pullName(ctx context.Context, store storage.Store, sys *types.SystemContext, name reference.Named, progress func(Progress)) (string, error) {
+func pullName(ctx context.Context, s *Store, sys *types.SystemContext, name reference.Named, progress func(Progress)) (string, error) {
 	source, err := docker.NewReference(name)
 	if err != nil {
 		return "", err
 	}
-	target, err := imagestorage.Transport.NewStoreReference(store, name, "")
+	flight := s.flights.begin(ctx, s.storage)
+	defer flight.end()
+	target, err := imagestorage.Transport.NewStoreReference(flight, name, "")
 	if err != nil {
 		return "", err
 	}

@@ -1,7 +1,7 @@
 // Command bench measures pcompose beside docker compose and podman-compose, where they are installed, and beside the
 // floor: the same number of containers started by the bare OCI runtime, in parallel, on prepared bundles and mounts.
 //
-//	lab run -- bench -pcompose bin/pcompose [-runs 5] [-services 1,5,20,50] [-only pcompose,docker,podman] [-network]
+//	lab run -- bench -pcompose bin/pcompose [-runs 5] [-services 1,5,20,50] [-only pcompose,docker,podman] [-network] [-builds] [-flagship examples/strapi]
 //
 // All run in turn on the same machine, in every round, so that what disturbs one disturbs all; medians are printed.
 // Peers that live elsewhere, in a container or another root, are reached by the command in BENCH_ENTER, which must see
@@ -27,6 +27,8 @@ func main() {
 	services := flag.String("services", "1,5,20,50", "numbers of services")
 	only := flag.String("only", "pcompose,docker,podman", "who takes part")
 	flag.BoolVar(&o.network, "network", false, "measure nothing but throughput and the cost of cells")
+	flag.BoolVar(&o.builds, "builds", false, "measure nothing but builds and pulls")
+	flag.StringVar(&o.flagship, "flagship", "", "a `folder` to build too, which takes minutes")
 	flag.Parse()
 	for _, n := range strings.Split(*services, ",") {
 		count, err := strconv.Atoi(n)
@@ -52,6 +54,8 @@ type options struct {
 	services      []int
 	only          []string
 	network       bool
+	builds        bool
+	flagship      string
 }
 
 // step is a command whose time is measured, in the order in which a round runs them.
@@ -99,8 +103,11 @@ func bench(o options) error {
 			c.close()
 		}
 	}()
-	if o.network {
+	switch {
+	case o.network:
 		return throughput(dir, o, contenders)
+	case o.builds:
+		return builds(dir, o, contenders)
 	}
 	floor, err := newFloor(dir, slices.Max(o.services))
 	if err != nil {
@@ -114,6 +121,9 @@ func bench(o options) error {
 	}
 	printTable(os.Stdout, o, contenders, times)
 	if err := extras(dir, o, contenders); err != nil {
+		return err
+	}
+	if err := builds(dir, o, contenders); err != nil {
 		return err
 	}
 	return throughput(dir, o, contenders)

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// builtStages are those of the Dockerfile that is built.
+const builtStages = 10
+
+// buildBars are the project's targets for builds; podman is podman build, which podman-compose calls.
+func buildBars() []bar {
+	return []bar{
+		{step: "cold", who: "podman-compose", factor: 1},
+		{step: "one file changed", who: "podman-compose", factor: 1},
+		{step: "nothing changed", who: "docker compose", factor: .5},
+		{step: "pull of four images", who: "docker compose", factor: 1},
+		{step: "pull of four images", who: "podman-compose", factor: 1},
+	}
+}
+
+// builds measures builds of a Dockerfile, and of another one where that is named, and pulls.
+func builds(dir string, o options, contenders []*contender) error {
+	folder := filepath.Join(dir, "build")
+	if err := writeStages(folder); err != nil {
+		return err
+	}
+	times := results{}
+	for round := range o.runs {
+		fmt.Fprintf(os.Stderr, "bench: builds, round %d of %d\n", round+1, o.runs)
+		for _, c := range contenders {
+			if err := c.measureBuild(folder, times, builtStages); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+	}
+	fmt.Printf("\nbuild of %d stages\n", builtStages)
+	printBuilds(os.Stdout, contenders, times, builtStages, []string{"cold", "one file changed", "nothing changed"})
+	if err := pulls(dir, o, contenders); err != nil {
+		return err
+	}
+	if o.flagship == "" {
+		return nil
+	}
+	return flagship(dir, o, contenders)
+}
+
+// writeStages writes a Dockerfile of stages that are made of one and end in one, and a context.
+func writeStages(folder string) error {
+	var b strings.Builder
+	b.WriteString("FROM docker.io/library/busybox:latest AS base\nRUN mkdir -p /out && echo base > /out/base\n")
+	for i := 1; i < builtStages-1; i++ {
+		fmt.Fprintf(&b, "\nFROM base AS s%d\nARG WORD=x\nCOPY src/f%d /in\nRUN cat /in > /out/f && dd if=/dev/zero of=/out/big bs=1M count=4 2> /dev/null\n", i, i)
+		if err := writeFile(filepath.Join(folder, "src", fmt.Sprintf("f%d", i)), strings.Repeat("text\n", 100)); err != nil {
+			return err
+		}
+	}
+	b.WriteString("\nFROM docker.io/library/busybox:latest\n")
+	for i := 1; i < builtStages-1; i++ {
+		fmt.Fprintf(&b, "COPY --from=s%d /out /all%d\n", i, i)
+	}
+	b.WriteString("COPY src /src\nENV A=b\nCMD [\"ls\", \"/all1\"]\n")
+	if err := writeFile(filepath.Join(folder, "Dockerfile"), b.String()); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(folder, "compose.yaml"), "services:\n  built:\n    image: pct-bench-built\n    build: .\n")
+}
+
+// measureBuild builds everything, what follows from one changed file, and nothing.
+func (c *contender) measureBuild(folder string, times results, n int) error {
+	for _, step := range []struct {
+		name string
+		args []string
+	}{{"cold", []string{"--no-cache"}}, {"one file changed", nil}, {"nothing changed", nil}} {
+		if step.name == "one file changed" {
+			changed := filepath.Join(folder, "src", fmt.Sprintf("f%d", builtStages-2))
+			if err := os.WriteFile(changed, []byte(time.Now().String()), 0o644); err != nil {
+				return err
+			}
+		}
+		took, err := c.build(folder, step.args...)
+		if err != nil {
+			return err
+		}
+		times.add(c.name, n, step.name, took-c.overhead)
+	}
+	return nil
+}
+
+// build builds the project of a folder; podman by itself, which is what the bar is of.
+func (c *contender) build(folder string, args ...string) (time.Duration, error) {
+	if c.name == "podman-compose" {
+		return c.run(append(append(slices.Clone(c.engine), "build", "--network", "host", "-t", "pct-bench-built"), append(args, folder)...)...)
+	}
+	return c.compose(filepath.Join(folder, "compose.yaml"), append([]string{"build"}, args...)...)
+}
+
+// pulled are the images that are pulled.
+func pulled() []string { return []string{"nginx:1.22", "redis:7", "postgres:15", "node:20"} }
+
+// pulls measures the pull of images that nobody has, from the lab's registry.
+func pulls(dir string, o options, contenders []*contender) error {
+	registry := os.Getenv("PCT_REGISTRY")
+	conf := filepath.Join(dir, "registries.conf")
+	err := writeFile(conf, fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", registry))
+	if err != nil {
+		return err
+	}
+	var names []string
+	file := "services:\n"
+	for i, image := range pulled() {
+		full := registry + "/library/" + image
+		ref, err := name.ParseReference(full, name.Insecure)
+		if err == nil {
+			_, err = remote.Image(ref) // the lab makes some when they are first asked for
+		}
+		if err != nil {
+			return err
+		}
+		names = append(names, full)
+		file += fmt.Sprintf("  s%d: {image: %q}\n", i, full)
+	}
+	path := filepath.Join(dir, "pull", "compose.yaml")
+	if err := writeFile(path, file); err != nil {
+		return err
+	}
+	times := results{}
+	const step = "pull of four images"
+	for range o.runs {
+		for _, c := range contenders {
+			took, err := c.pull(path, conf, names)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			times.add(c.name, 0, step, took-c.overhead)
+		}
+	}
+	printBuilds(os.Stdout, contenders, times, 0, []string{step})
+	return nil
+}
+
+// pull pulls images, and removes them afterwards.
+func (c *contender) pull(file, conf string, names []string) (took time.Duration, err error) {
+	switch {
+	case c.engine == nil:
+		c.env = append(c.env, "CONTAINERS_REGISTRIES_CONF="+conf)
+		took, err = c.compose(file, "pull")
+		_, gone := c.run(append(slices.Clone(c.argv), append([]string{"image", "rm", "-f"}, names...)...)...)
+		return took, errors.Join(err, gone)
+	case c.name == "podman-compose":
+		took, err = c.run(append(slices.Clone(c.engine), append([]string{"pull", "-q", "--tls-verify=false"}, names...)...)...)
+	default:
+		took, err = c.compose(file, "pull")
+	}
+	_, gone := c.run(append(slices.Clone(c.engine), append([]string{"rmi", "-f"}, names...)...)...)
+	return took, errors.Join(err, gone)
+}
+
+// flagship builds the project of a folder once, without and with what came of it. Its base images must be in everybody's store, and
+// what it fetches within reach.
+func flagship(dir string, o options, contenders []*contender) error {
+	folder := filepath.Join(dir, "flagship")
+	if err := os.CopyFS(folder, os.DirFS(o.flagship)); err != nil {
+		return err
+	}
+	// Everybody's RUN on the host's network: what is measured is not the way of packages.
+	if err := writeFile(filepath.Join(folder, "compose.yaml"), "services:\n  built:\n    image: pct-bench-built\n"+
+		"    build: {context: ., network: host}\n"); err != nil {
+		return err
+	}
+	times := results{}
+	for _, c := range contenders {
+		for _, step := range []string{"cold", "nothing changed"} {
+			args := []string{"--build-arg", "NODE_VERSION=20"}
+			if step == "cold" {
+				args = append(args, "--no-cache")
+			}
+			took, err := c.build(folder, args...)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			times.add(c.name, 1, step, took-c.overhead)
+		}
+	}
+	fmt.Printf("\nbuild of %s\n", o.flagship)
+	printBuilds(os.Stdout, contenders, times, 1, []string{"cold", "nothing changed"})
+	return nil
+}
+
+// printBuilds prints a line for each step.
+func printBuilds(out io.Writer, contenders []*contender, times results, n int, steps []string) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, step := range steps {
+		ours := times.median("pcompose", n, step)
+		fmt.Fprintf(w, "  %s", step)
+		for _, c := range contenders {
+			fmt.Fprintf(w, "\t%s %s", c.name, cell(times.median(c.name, n, step), ours))
+		}
+		var said []string
+		for _, b := range buildBars() {
+			if theirs := times.median(b.who, n, step); b.step == step && theirs > 0 && ours > 0 {
+				said = append(said, fmt.Sprintf("≤ %.2g × %s: %s", b.factor, b.who, verdict(float64(ours) <= b.factor*float64(theirs))))
+			}
+		}
+		fmt.Fprintf(w, "\t%s\n", strings.Join(said, "; "))
+	}
+	w.Flush()
+}
