@@ -118,6 +118,57 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// TestJoinContainer: who joins the network of a container of another project is in a cell that leads there, stays while that
+// is the same, and is made anew with it; without it nothing is done.
+func TestJoinContainer(t *testing.T) {
+	spec := pod.Spec{Name: "side", Cells: []pod.Cell{{Name: pod.DefaultCell}},
+		Containers: []pod.Container{{Name: "side-app-1", Service: "app", Replica: 1, Image: "web", NetworkMode: "container:shop-web-1"}}}
+	observed := pod.Status{Name: "side", Images: map[string]pod.Image{"web": {ID: "1"}}}
+	owner := pod.Owner{Project: "shop", Service: "web", Runs: true, Joined: pod.Joined{Path: "/run/shop/cells/default", Instance: "7"}}
+	up := func(owner *pod.Owner, opt planner.UpOptions) (*planner.Plan, error) {
+		observed.Owners = nil
+		if owner != nil {
+			observed.Owners = map[string]pod.Owner{"shop-web-1": *owner}
+		}
+		return planner.Up(spec, observed, opt)
+	}
+	if _, err := up(nil, planner.UpOptions{}); err == nil || !strings.Contains(err.Error(), "which does not exist") {
+		t.Errorf("without the other: %v", err)
+	}
+	stopped := owner
+	stopped.Runs = false
+	if _, err := up(&stopped, planner.UpOptions{}); err == nil || !strings.Contains(err.Error(), "pcompose -p shop start web") {
+		t.Errorf("beside one that is stopped: %v", err)
+	}
+	plan, err := up(&owner, planner.UpOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := func(plan *planner.Plan) (instances []string) {
+		for _, c := range plan.Pod.Cells {
+			if c.Mode == "container:shop-web-1" {
+				instances = append(instances, c.Joined.Instance)
+			}
+		}
+		return instances
+	}
+	if got := joined(plan); len(got) != 1 || got[0] != "7" || plan.Pod.Containers[0].Cell == pod.DefaultCell {
+		t.Fatalf("it is in %q of %+v", plan.Pod.Containers[0].Cell, plan.Pod.Cells)
+	}
+	observed.Up, observed.Spec, observed.Topology = true, &plan.Pod, plan.Pod.Topology()
+	observed.Containers = []pod.ContainerStatus{{Container: plan.Pod.Containers[0], ImageID: "1", Run: pod.Run{State: pod.StateRunning}}}
+	if plan, err = up(&owner, planner.UpOptions{}); err != nil || !plan.Empty() {
+		t.Errorf("the second time: %v, %v", plan, err)
+	}
+	owner.Instance = "8"
+	if plan, err = up(&owner, planner.UpOptions{Recreate: planner.RecreateNone}); err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "`up` makes it anew") || joined(plan)[0] != "7" {
+		t.Errorf("nobody may be made anew: %v, %v, %v", plan, err, joined(plan))
+	}
+	if plan, err = up(&owner, planner.UpOptions{}); err != nil || len(joined(plan)) != 1 || joined(plan)[0] != "8" || !strings.Contains(plan.String(), "side-app-1 remove") {
+		t.Errorf("with another network: %v, %v", plan, err)
+	}
+}
+
 func TestNewNetwork(t *testing.T) {
 	there := []pod.Network{{Name: "old", Pools: []pod.Pool{{Subnet: "10.210.0.0/24"}}}}
 	for _, c := range []struct {

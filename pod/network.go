@@ -17,6 +17,8 @@ type Network struct {
 	// NoIPv4 and IPv6 say which families it has.
 	NoIPv4 bool `json:",omitempty"`
 	IPv6   bool `json:",omitempty"`
+	// Nameless networks tell no names of those on them.
+	Nameless bool `json:",omitempty"`
 	// MTU of its links in bytes; 0 is the kernel's.
 	MTU    int               `json:",omitempty"`
 	Labels map[string]string `json:",omitempty"`

@@ -47,6 +47,12 @@ func (t wiring) network(key string, n types.NetworkConfig) pod.Network {
 	}
 	// load refuses what is no number.
 	out.MTU, _ = strconv.Atoi(cmp.Or(n.DriverOpts[optionMTU], n.DriverOpts["mtu"], "0"))
+	if no, ok := n.Extensions["x-podman.disable_dns"]; ok {
+		var isBool bool
+		if out.Nameless, isBool = no.(bool); !isBool {
+			t.extension("networks."+key+".x-podman.disable_dns", "disable_dns is true or false", "")
+		}
+	}
 	for _, p := range n.Ipam.Config {
 		if p.Subnet == "" {
 			continue

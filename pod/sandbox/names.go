@@ -77,8 +77,8 @@ func (s Seen) Names() []string {
 	return names
 }
 
-// See says at which addresses a container in a cell sees others: at their link to the first common network, in a cell
-// without links at the loopback, and without a common network not at all.
+// See says at which addresses a container in a cell sees others: at their link to the first common network that tells names, in
+// a cell without links at the loopback, and without such a network not at all.
 func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 	mine := linksOf(topology, cell)
 	var all []Seen
@@ -87,14 +87,18 @@ func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 		if c.Cell == cell && len(mine) == 0 {
 			seen := Seen{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 			for _, a := range c.Networks {
-				seen.Networks = append(seen.Networks, a.Network)
+				if !nameless(topology, a.Network) {
+					seen.Networks = append(seen.Networks, a.Network)
+				}
 			}
-			all = append(all, seen)
+			if len(seen.Networks) > 0 || len(c.Networks) == 0 {
+				all = append(all, seen)
+			}
 			continue
 		}
 		seen := Seen{Container: c}
 		for _, l := range theirs {
-			if !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
+			if nameless(topology, l.Network) || !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
 				continue
 			}
 			seen.Networks = append(seen.Networks, l.Network)
@@ -109,6 +113,10 @@ func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 		}
 	}
 	return all
+}
+
+func nameless(t pod.Topology, network string) bool {
+	return slices.ContainsFunc(t.Networks, func(n pod.Network) bool { return n.Key == network && n.Nameless })
 }
 
 func linksOf(t pod.Topology, cell string) []pod.Link {

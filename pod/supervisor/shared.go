@@ -99,7 +99,7 @@ func (n *network) tellOthers(running []pod.Container, ready map[string]bool) err
 		}
 		var residents []hub.Resident
 		for _, c := range running {
-			if r, ok := resident(c, s, n.pod.Topology); ok {
+			if r, ok := resident(c, s, n.pod.Topology); ok && !s.Nameless {
 				r.Ready = ready[c.Name]
 				residents = append(residents, r)
 			}
