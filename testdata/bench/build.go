@@ -166,8 +166,27 @@ func (c *contender) pull(file, conf string, names []string) (took time.Duration,
 	return took, errors.Join(err, gone)
 }
 
-// flagship builds the project of a folder once, without and with what came of it. Its base images must be in everybody's store, and
-// what it fetches within reach.
+// flagshipBase is what the Dockerfile of the flagship begins with.
+const flagshipBase = "node:20-slim"
+
+// bring puts an image of the lab into the contender's store, by its name on Docker Hub.
+func (c *contender) bring(image string) error {
+	from, to := os.Getenv("PCT_REGISTRY")+"/library/"+image, "docker.io/library/"+image
+	engine, pull := c.engine, []string{"pull"}
+	switch {
+	case engine == nil:
+		engine = append(slices.Clone(c.argv), "image")
+	case c.name == "podman-compose":
+		pull = append(pull, "--tls-verify=false")
+	}
+	_, err := c.run(append(append(slices.Clone(engine), pull...), from)...)
+	if err == nil {
+		_, err = c.run(append(slices.Clone(engine), "tag", from, to)...)
+	}
+	return err
+}
+
+// flagship builds the project of a folder once, without and with what came of it; what it fetches must be within reach.
 func flagship(dir string, o options, contenders []*contender) error {
 	folder := filepath.Join(dir, "flagship")
 	if err := os.CopyFS(folder, os.DirFS(o.flagship)); err != nil {
@@ -180,6 +199,9 @@ func flagship(dir string, o options, contenders []*contender) error {
 	}
 	times := results{}
 	for _, c := range contenders {
+		if err := c.bring(flagshipBase); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
 		for _, step := range []string{"cold", "nothing changed"} {
 			args := []string{"--build-arg", "NODE_VERSION=20"}
 			if step == "cold" {
