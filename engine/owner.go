@@ -11,13 +11,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/pod"
 )
 
 // nameOwner says which container has a host port, where a program holds it for one: another project of ours, or docker. What
-// cannot be read stays as it is.
+// cannot be read stays as it is. The kernel shows a user's namespace whose a socket outside of it is, and not which process has
+// it (ptrace(2), access mode checking).
 func nameOwner(ctx context.Context, e *Engine, t *pod.TakenPort) {
 	switch {
+	case t.Owner == "" && userns.Rootless():
+		whose, show := "a process of another user's", "sudo ss -Hlnp"
+		if t.Mine {
+			whose, show = "a process of yours that is in no pod", "ss -Hlnp"
+		}
+		t.Owner = fmt.Sprintf("%s (%s sport = :%d names it)", whose, show, t.HostPort)
 	case t.Project != "":
 		nameOurs(ctx, e, t)
 	case t.Process == "docker-proxy":

@@ -106,6 +106,8 @@ type TakenPort struct {
 	// Stop is a command that ends it; "" for none that is known. Free is a host port nearby that nobody has, 0 for none.
 	Stop string `json:",omitempty"`
 	Free uint16 `json:",omitempty"`
+	// Mine says that the socket is of the caller's user.
+	Mine bool `json:",omitempty"`
 	// PID and Process are those of who listens, Project the project of ours that it works for; zero where not known.
 	PID     int    `json:",omitempty"`
 	Process string `json:",omitempty"`

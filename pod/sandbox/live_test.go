@@ -246,7 +246,7 @@ func TestTakenNamesAnotherProcess(t *testing.T) {
 	must(t, err)
 	want := []pod.TakenPort{{
 		HostPort: 18112, Protocol: pod.TCP, Owner: fmt.Sprintf("%s (pid %d)", program(t), cmd.Process.Pid),
-		PID: cmd.Process.Pid, Process: program(t), Free: 18114, // 18113 is asked for
+		PID: cmd.Process.Pid, Process: program(t), Mine: true, Free: 18114, // 18113 is asked for
 	}}
 	if len(got) == 1 {
 		want[0].Stop = got[0].Stop // by what runs the tests

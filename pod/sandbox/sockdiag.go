@@ -57,6 +57,7 @@ func parseDiag(m []byte) (l hostListener, ok bool) {
 	l.connected = m[1] == tcpEstablished
 	l.at = netip.AddrPortFrom(addr, binary.BigEndian.Uint16(m[4:]))
 	l.inode = strconv.FormatUint(uint64(binary.NativeEndian.Uint32(m[68:])), 10)
+	l.uid = int(binary.NativeEndian.Uint32(m[64:]))
 	attrs, err := nl.ParseRouteAttr(m[size:])
 	if err != nil {
 		return l, true

@@ -46,6 +46,7 @@ func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
 		}
 		if !slices.ContainsFunc(taken, same) {
 			holder(read[p.Protocol][i].inode).tell(&t)
+			t.Mine = read[p.Protocol][i].uid == os.Geteuid()
 			avoid := slices.Concat(ports, proposed)
 			t.Free = freeNear(p, avoid, read[p.Protocol])
 			proposed = append(proposed, pod.Port{HostPort: t.Free, Protocol: p.Protocol})
@@ -85,6 +86,8 @@ func ownerOf(p pod.Port) string {
 type hostListener struct {
 	at    netip.AddrPort
 	inode string
+	// uid is the user's who made it, as this user namespace has it.
+	uid int
 	// v6Only says that a socket on :: leaves IPv4 to others; false where that is not known.
 	v6Only bool
 	// connected UDP sockets hold a port and hear one peer only.
@@ -155,7 +158,11 @@ func parseSockets(r io.Reader, listening bool, ls []hostListener) ([]hostListene
 		if err != nil {
 			return nil, err
 		}
-		ls = append(ls, hostListener{at: at, inode: fields[9], connected: fields[3] == tcpEstablished})
+		uid, err := strconv.Atoi(fields[7])
+		if err != nil {
+			return nil, err
+		}
+		ls = append(ls, hostListener{at: at, uid: uid, inode: fields[9], connected: fields[3] == tcpEstablished})
 	}
 	return ls, lines.Err()
 }
