@@ -84,6 +84,8 @@ func words(field string) string {
 		return "update_config"
 	case "Storage":
 		return "storage_opt"
+	case endpointSysctls:
+		return "sysctls of a network's interface"
 	}
 	if group, part, ok := strings.Cut(field, "."); ok {
 		if word := partWords()[part]; word != "" {
@@ -165,6 +167,11 @@ func fields(c pod.Container) map[string]json.RawMessage {
 	if err != nil {
 		panic(fmt.Sprintf("a pod.Container does not marshal: %v", err)) // only plain fields: it always does
 	}
+	if places := placesWithSysctls(c); len(places) > 0 {
+		if f[endpointSysctls], err = json.Marshal(places); err != nil {
+			panic(fmt.Sprintf("a pod.Attachment does not marshal: %v", err))
+		}
+	}
 	for _, group := range []string{"Isolation", "Resources"} {
 		var parts map[string]json.RawMessage
 		if f[group] == nil || json.Unmarshal(f[group], &parts) != nil {
@@ -176,6 +183,19 @@ func fields(c pod.Container) map[string]json.RawMessage {
 		}
 	}
 	return f
+}
+
+// endpointSysctls is the field of what decides about sysctls of interfaces: they are set when a container is made.
+const endpointSysctls = "endpoint.sysctls"
+
+func placesWithSysctls(c pod.Container) []pod.Attachment {
+	var all []pod.Attachment
+	for _, a := range c.Networks {
+		if len(a.Sysctls) > 0 {
+			all = append(all, pod.Attachment{Network: a.Network, Interface: a.Interface, MAC: a.MAC, Sysctls: a.Sysctls})
+		}
+	}
+	return all
 }
 
 func keys[V any](maps ...map[string]V) func(yield func(string) bool) {

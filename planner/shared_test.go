@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,6 +167,30 @@ func TestJoinContainer(t *testing.T) {
 	}
 	if plan, err = up(&owner, planner.UpOptions{}); err != nil || len(joined(plan)) != 1 || joined(plan)[0] != "8" || !strings.Contains(plan.String(), "side-app-1 remove") {
 		t.Errorf("with another network: %v, %v", plan, err)
+	}
+}
+
+// TestEndpointSysctls: what is set when a container is made takes a new one; other changes of its place on a network do not.
+func TestEndpointSysctls(t *testing.T) {
+	spec := onNetworks(pod.Network{Key: "a", Name: "shop_a"})
+	place := &spec.Containers[0].Networks[0]
+	place.Sysctls = map[string]string{"net.ipv4.conf.IFNAME.log_martians": "1"}
+	observed := pod.Status{Name: "shop", Images: map[string]pod.Image{"web": {ID: "1"}}}
+	plan, err := planner.Up(spec, observed, planner.UpOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	observed.Up, observed.Spec, observed.Topology = true, &plan.Pod, plan.Pod.Topology()
+	have := plan.Pod.Containers[0]
+	have.Networks = slices.Clone(have.Networks)
+	observed.Containers = []pod.ContainerStatus{{Container: have, ImageID: "1", Run: pod.Run{State: pod.StateRunning}}}
+	place.Aliases = []string{"shop"}
+	if plan, err = planner.Up(spec, observed, planner.UpOptions{}); err != nil || strings.Contains(plan.String(), "remove") || plan.Empty() {
+		t.Errorf("another alias: %v, %v", plan, err)
+	}
+	place.Sysctls = map[string]string{"net.ipv4.conf.IFNAME.log_martians": "0"}
+	if plan, err = planner.Up(spec, observed, planner.UpOptions{}); err != nil || !strings.Contains(plan.String(), "sysctls of a network's interface changed") {
+		t.Errorf("another sysctl: %v, %v", plan, err)
 	}
 }
 

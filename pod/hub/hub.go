@@ -63,7 +63,7 @@ func NewSeat(dir, network, id string) Seat {
 
 // Join takes the seat: with the hub of a pod that is there, else with one that is made. hold keeps it for the pod and gives
 // the path by which others open it. One pod at a time joins. Idempotent.
-func (s Seat) Join(project string, held *os.File, make func() (*os.File, error), hold func(*os.File) (path string, err error)) (*os.File, error) {
+func (s Seat) Join(project string, held *os.File, create func() (*os.File, error), hold func(*os.File) (path string, err error)) (*os.File, error) {
 	unlock, err := lock(s.dir, true)
 	if err != nil {
 		return nil, fmt.Errorf("cannot join the network: %w", err)
@@ -72,7 +72,7 @@ func (s Seat) Join(project string, held *os.File, make func() (*os.File, error),
 	hub := s.find()
 	if hub == nil {
 		if hub = held; hub == nil {
-			if hub, err = make(); err != nil {
+			if hub, err = create(); err != nil {
 				return nil, err
 			}
 		}
