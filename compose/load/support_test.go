@@ -48,7 +48,8 @@ func TestExamplesAreDone(t *testing.T) {
 			t.Errorf("%s has no attributes", file)
 		}
 		for _, f := range found {
-			if f.State != support.Done {
+			// Of a reboot no example speaks.
+			if f.State != support.Done && !(f.State == support.Changed && strings.HasSuffix(f.Path, ".restart")) {
 				t.Errorf("%s: %s: %s: %s: %s", file, f.At, f.Path, f.State, f.Why)
 			}
 		}
