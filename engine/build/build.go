@@ -112,7 +112,7 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	if err != nil {
 		return "", err
 	}
-	ticket, ok := order.ticket()
+	ticket, ok := order.ticket(ctx)
 	if id, known := order.known(ticket, report); ok && known {
 		return id, nil
 	}
@@ -133,7 +133,7 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	}
 	out.succeed()
 	if ok {
-		_ = order.remember(ticket, store, out, id) // the image is there; what fails costs the next build time
+		_ = order.remember(ctx, ticket, store, out, id) // the image is there; what fails costs the next build time
 	}
 	return id, nil
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -29,6 +30,8 @@ type contents struct {
 	stamps hash.Hash
 	// recent is when a change is so young that the next one may have the same stamp.
 	recent time.Time
+	// cancelled ends it.
+	cancelled <-chan struct{}
 	// seen are the paths that links have led to.
 	seen map[string]bool
 }
@@ -40,9 +43,9 @@ type fileDigest struct{ Stamp, Sum string }
 // seconds (vfat), and no file of a younger stamp is trusted (as git does: racy-git, in its technical documentation).
 const settled = 2 * time.Second
 
-func newContents(known map[string]fileDigest, now time.Time) *contents {
+func newContents(ctx context.Context, known map[string]fileDigest, now time.Time) *contents {
 	return &contents{
-		sum: sha256.New(), stamps: sha256.New(), known: known, files: map[string]fileDigest{},
+		cancelled: ctx.Done(), sum: sha256.New(), stamps: sha256.New(), known: known, files: map[string]fileDigest{},
 		recent: now.Add(-settled), seen: map[string]bool{},
 	}
 }
@@ -56,6 +59,11 @@ func (c *contents) add(root, path string, matcher *fileutils.PatternMatcher) err
 	}
 	fmt.Fprintf(c.sum, "source %q is %q\n", path, below(root, real))
 	return filepath.WalkDir(real, func(at string, entry fs.DirEntry, err error) error {
+		select {
+		case <-c.cancelled:
+			return context.Canceled
+		default:
+		}
 		rel := below(root, at)
 		if errors.Is(err, fs.ErrNotExist) {
 			fmt.Fprintf(c.sum, "%q is not there\n", rel)

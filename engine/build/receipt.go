@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -50,22 +51,22 @@ type ticket struct {
 }
 
 // ticket digests what the image is made of; ok is false where that cannot be said beforehand.
-func (o *order) ticket() (t ticket, ok bool) {
+func (o *order) ticket(ctx context.Context) (t ticket, ok bool) {
 	place := sha256.Sum256([]byte(strings.Join([]string{o.build.Image(), o.build.Context, o.build.Dockerfile, o.build.Target, o.build.Platform}, "\x00")))
 	t.path = filepath.Join(receiptDir(o.cfg), hex.EncodeToString(place[:]))
 	if content, err := os.ReadFile(t.path); err == nil && json.Unmarshal(content, &t.last) != nil {
 		t.last = receipt{}
 	}
-	return t, t.take(o)
+	return t, t.take(ctx, o)
 }
 
 // take reads the contexts.
-func (t *ticket) take(o *order) bool {
+func (t *ticket) take(ctx context.Context, o *order) bool {
 	sources, ok := o.sources()
 	if !ok {
 		return false
 	}
-	c := newContents(t.last.Files, o.cfg.Now())
+	c := newContents(ctx, t.last.Files, o.cfg.Now())
 	fmt.Fprintf(c.sum, "%s %s\n%s\n%q\n", receiptFormat, define.Version, o.settings(), o.file.text)
 	for _, s := range sources {
 		root, matcher, err := o.look(s)
@@ -166,10 +167,10 @@ func name(store storage.Store, image *storage.Image, tags []string) error {
 }
 
 // remember writes the receipt of a build that was done, unless what it was made of changed meanwhile.
-func (o *order) remember(t ticket, w *witness, out *output, id string) error {
+func (o *order) remember(ctx context.Context, t ticket, w *witness, out *output, id string) error {
 	now := t
 	text, err := os.ReadFile(o.file.path)
-	if err != nil || !bytes.Equal(text, o.file.text) || !now.take(o) || now.key != t.key || now.stamps != t.stamps || out.foreign {
+	if err != nil || !bytes.Equal(text, o.file.text) || !now.take(ctx, o) || now.key != t.key || now.stamps != t.stamps || out.foreign {
 		return nil
 	}
 	own, err := ownNames(o.build.Tags)

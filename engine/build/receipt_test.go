@@ -99,7 +99,7 @@ func TestContents(t *testing.T) {
 	known := map[string]fileDigest{}
 	take := func() (sum, stamps string) {
 		t.Helper()
-		c := newContents(known, time.Now().Add(time.Hour)) // late enough that all has settled
+		c := newContents(t.Context(), known, time.Now().Add(time.Hour)) // late enough that all has settled
 		must(c.add(dir, "src", matcher))
 		must(c.add(dir, "not/there", matcher))
 		known = c.files
@@ -154,21 +154,21 @@ func TestStamps(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	young := newContents(nil, now)
+	young := newContents(t.Context(), nil, now)
 	if err := young.add(dir, ".", nil); err != nil || len(young.files) != 0 {
 		t.Errorf("a file that has just changed is remembered: %v, %v", young.files, err)
 	}
-	settled := newContents(nil, now.Add(time.Minute))
+	settled := newContents(t.Context(), nil, now.Add(time.Minute))
 	if err := settled.add(dir, ".", nil); err != nil || settled.files[file].Sum == "" {
 		t.Fatalf("a file is not remembered: %v, %v", settled.files, err)
 	}
 	// What is remembered is not read again: it must be there that the lie is found.
 	lie := map[string]fileDigest{file: {settled.files[file].Stamp, "lie"}}
-	if again := newContents(lie, now); again.add(dir, ".", nil) != nil || again.files[file].Sum != "lie" {
+	if again := newContents(t.Context(), lie, now); again.add(dir, ".", nil) != nil || again.files[file].Sum != "lie" {
 		t.Error("a file of a known stamp was read again")
 	}
 	lie[file] = fileDigest{"other", "lie"}
-	if again := newContents(lie, now.Add(time.Minute)); again.add(dir, ".", nil) != nil || again.files[file] != settled.files[file] {
+	if again := newContents(t.Context(), lie, now.Add(time.Minute)); again.add(dir, ".", nil) != nil || again.files[file] != settled.files[file] {
 		t.Error("a file of another stamp was not read")
 	}
 }
