@@ -83,36 +83,43 @@ func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 	mine := linksOf(topology, cell)
 	var all []Seen
 	for _, c := range others {
-		theirs := linksOf(topology, c.Cell)
 		if c.Cell == cell && len(mine) == 0 {
-			seen := Seen{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
-			for _, a := range c.Networks {
-				if !nameless(topology, a.Network) {
-					seen.Networks = append(seen.Networks, a.Network)
-				}
+			if s := atLoopback(topology, c); len(s.Networks) > 0 || len(c.Networks) == 0 {
+				all = append(all, s)
 			}
-			if len(seen.Networks) > 0 || len(c.Networks) == 0 {
-				all = append(all, seen)
-			}
-			continue
-		}
-		seen := Seen{Container: c}
-		for _, l := range theirs {
-			if nameless(topology, l.Network) || !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
-				continue
-			}
-			seen.Networks = append(seen.Networks, l.Network)
-			for _, s := range []string{l.IPv4, l.IPv6} {
-				if p, err := netip.ParsePrefix(s); err == nil && len(seen.Networks) == 1 {
-					seen.Addrs = append(seen.Addrs, p.Addr())
-				}
-			}
-		}
-		if len(seen.Addrs) > 0 {
-			all = append(all, seen)
+		} else if s := overLinks(topology, c, mine); len(s.Addrs) > 0 {
+			all = append(all, s)
 		}
 	}
 	return all
+}
+
+// atLoopback is a container of the same cell.
+func atLoopback(t pod.Topology, c pod.Container) Seen {
+	s := Seen{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+	for _, a := range c.Networks {
+		if !nameless(t, a.Network) {
+			s.Networks = append(s.Networks, a.Network)
+		}
+	}
+	return s
+}
+
+// overLinks is a container as it is seen from a cell with links of its own.
+func overLinks(t pod.Topology, c pod.Container, mine []pod.Link) Seen {
+	s := Seen{Container: c}
+	for _, l := range linksOf(t, c.Cell) {
+		if nameless(t, l.Network) || !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
+			continue
+		}
+		s.Networks = append(s.Networks, l.Network)
+		for _, text := range []string{l.IPv4, l.IPv6} {
+			if p, err := netip.ParsePrefix(text); err == nil && len(s.Networks) == 1 {
+				s.Addrs = append(s.Addrs, p.Addr())
+			}
+		}
+	}
+	return s
 }
 
 func nameless(t pod.Topology, network string) bool {
