@@ -58,13 +58,10 @@ func TestExitCodesAreDocumented(t *testing.T) {
 			if _, err := strconv.Atoi(code); err != nil {
 				code = "the process's"
 			}
-			// The file is the command's; attach.go is an up in the foreground, oneoff.go is run.
+			// The file is the command's; attach.go is an up in the foreground.
 			command, _, _ := strings.Cut(strings.TrimSuffix(file, ".go"), "_")
 			if file == "attach.go" {
 				command = "up"
-			}
-			if command == "oneoff" {
-				command = "run"
 			}
 			if !slices.Contains(rows[code], command) {
 				t.Errorf("%s ends with %s: docs/exit-codes.md has no row that says so", command, m[0])
