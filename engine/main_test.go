@@ -9,6 +9,7 @@ import (
 
 	"go.podman.io/storage/pkg/reexec"
 
+	"github.com/pcompose/pcompose/pod/control"
 	"github.com/pcompose/pcompose/pod/supervisor"
 )
 
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 	switch {
 	case reexec.Init():
 		return
-	case len(os.Args) == 3 && os.Args[1] == SupervisorCommand:
+	case len(os.Args) == 3 && os.Args[1] == control.SupervisorCommand:
 		if err := supervisor.Main(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

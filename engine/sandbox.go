@@ -21,9 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SupervisorCommand is the hidden command that the keeper starts: `pcompose supervisor DIR`.
-const SupervisorCommand = "supervisor"
-
 // createSandbox starts the pod's keeper and supervisor, which make its namespaces, and binds its published ports.
 // It returns when that is done: no container starts before every port is held.
 func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) error {
@@ -113,7 +110,7 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 		return err
 	}
 	_, err = keeper.Start(ctx, keeper.Config{
-		Dir: dir, Supervisor: []string{"pcompose", SupervisorCommand, dir}, Socket: socket, Mark: mark,
+		Dir: dir, Supervisor: []string{"pcompose", control.SupervisorCommand, dir}, Socket: socket, Mark: mark,
 		// Supervisors are told everything by file: the caller's environment, and its secrets, stay out.
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	})

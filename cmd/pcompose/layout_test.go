@@ -75,7 +75,8 @@ var layout = map[string][]string{
 	"engine/volume":   {"pod"},
 	"engine/watch":    {"planner/trigger", "pod"},
 
-	"cmd/pcompose": {"cmd/pcompose/cli", "engine", "engine/machine", "engine/userns", "pod/runtime/builtin", "pod/sandbox", "pod/supervisor", "pod/usernet"},
+	"cmd/pcompose":         {"cmd/pcompose/cli", "cmd/pcompose/process", "engine/machine", "engine/userns", "pod/runtime/builtin"},
+	"cmd/pcompose/process": {"engine/userns", "pod/control", "pod/sandbox", "pod/supervisor", "pod/usernet"},
 	"cmd/pcompose/cli": {
 		"cmd/pcompose/ui", "compose", "compose/graph", "compose/load", "compose/support", "engine", "engine/artifact", "engine/checkout", "engine/doctor", "engine/execute", "engine/image", "engine/machine", "engine/offline",
 		"engine/usage", "engine/userns", "engine/volume", "engine/watch", "planner", "planner/desired", "planner/trigger", "pod", "pod/events", "pod/logs",

@@ -13,13 +13,10 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/pcompose/pcompose/cmd/pcompose/cli"
-	"github.com/pcompose/pcompose/engine"
+	_ "github.com/pcompose/pcompose/cmd/pcompose/process" // a supervisor, say, ends there, before main
 	look "github.com/pcompose/pcompose/engine/machine"
 	"github.com/pcompose/pcompose/engine/userns"
 	_ "github.com/pcompose/pcompose/pod/runtime/builtin" // `pcompose runtime` ends there, before main
-	"github.com/pcompose/pcompose/pod/sandbox"
-	"github.com/pcompose/pcompose/pod/supervisor"
-	"github.com/pcompose/pcompose/pod/usernet"
 )
 
 // What was built; the Makefile sets them.
@@ -37,8 +34,8 @@ func run() int {
 	if reexec.Init() {
 		return 0
 	}
-	if ran, err := process(os.Args[1:]); ran {
-		if err != nil {
+	if len(os.Args) == 2 && os.Args[1] == look.TryCommand {
+		if err := look.Attempt(os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -55,22 +52,4 @@ func run() int {
 		Signals: signals, Default: func() { signal.Reset(syscall.SIGINT, syscall.SIGTERM) },
 	}
 	return cli.Run(context.Background(), os.Args, streams, os.Environ(), cli.Build{Version: version, Commit: commit, Date: date})
-}
-
-// process is one that this program starts of itself, where the arguments are those of one.
-func process(args []string) (ran bool, err error) {
-	if len(args) == 0 {
-		return false, nil
-	}
-	switch rest := args[1:]; {
-	case args[0] == engine.SupervisorCommand && len(rest) == 1:
-		return true, supervisor.Main(rest[0])
-	case args[0] == look.TryCommand && len(rest) == 0:
-		return true, look.Attempt(os.Stdout)
-	case args[0] == usernet.Command && len(rest) > 0:
-		return true, usernet.Main(rest)
-	case args[0] == sandbox.PortsCommand && len(rest) == 1:
-		return true, sandbox.ServePorts()
-	}
-	return false, nil
 }

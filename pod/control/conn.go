@@ -16,6 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// SupervisorCommand is the hidden command that the keeper starts: `pcompose supervisor DIR`.
+const SupervisorCommand = "supervisor"
+
 // Socket is the name of the control socket in a pod's run directory.
 const Socket = "control.sock"
 
