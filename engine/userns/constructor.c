@@ -12,37 +12,17 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ORDER "_PCOMPOSE_USERNS"
 
-struct pcompose_userns pcompose_userns;
-#define self pcompose_userns
+struct pcompose_userns pcompose_userns = {.record = -1};
 
 static int fail(const char *step)
 {
 	self.step = step;
 	self.error = errno;
 	return -1;
-}
-
-// number reads a decimal number, as decimal writes one before end and returns where it begins. Neither stdio nor locales
-// are wanted in every process.
-static long number(const char **p)
-{
-	long v = 0;
-	while (**p == ' ') ++*p;
-	if (**p == '-') return ++*p, -number(p);
-	while (**p >= '0' && **p <= '9') v = v * 10 + *(*p)++ - '0';
-	return v;
-}
-
-static char *decimal(char *end, unsigned v)
-{
-	*--end = 0;
-	do *--end = (char)('0' + v % 10); while (v /= 10);
-	return end;
 }
 
 // become has the process go on as uid 0 of the namespace it is in. The user's groups stay: files that they open stay open.
@@ -80,55 +60,71 @@ static int holder(int fd)
 	return -1;
 }
 
-// join enters the namespaces of a process that holds the lock, if there is one. Shared with other joiners, not with who
-// makes namespaces: see Enter.
-static void join(int fd)
+// join enters the namespaces of a process that holds the lock, and gives 0 where there is none.
+static int join(int fd)
 {
 	static char dir[PATH_MAX];
-	if (flock(fd, LOCK_SH)) return;
 	// The working directory is forgotten with the old mounts.
 	char *cwd = getcwd(dir, sizeof dir);
 	for (int pidfd; (pidfd = holder(fd)) >= 0; close(pidfd)) {
 		if (!syscall(SYS_setns, pidfd, CLONE_NEWUSER | CLONE_NEWNS)) {
-			if (become() || hold(fd)) return;
-			if (!cwd || chdir(cwd)) fail("cannot find the working directory in the user's mount namespace");
+			if (!become() && !hold(fd) && (!cwd || chdir(cwd))) fail("cannot find the working directory in the user's mount namespace");
 		} else if (errno == ESRCH) {
 			continue; // it has just ended, and others may hold them
 		} else {
 			fail("cannot join the user's namespaces");
 		}
 		close(pidfd);
-		break;
+		return 1;
 	}
+	return 0;
+}
+
+// make enters the user namespace that survives without a holder, else a new one, and a mount namespace of its own below it.
+static void make(int fd)
+{
+	char *said;
+	unsigned long inode = pcompose_recall(fd, &said);
+	int ns = inode ? pcompose_survivor(inode) : -1;
+	if (ns >= 0) {
+		int failed = setns(ns, CLONE_NEWUSER);
+		close(ns);
+		if (failed) {
+			fail("cannot enter the user's namespace");
+			return;
+		}
+	} else if (pcompose_bear()) {
+		self.refused = errno;
+		return;
+	} else if (pcompose_remember(fd, said)) {
+		fail("cannot write the record of namespaces");
+		return;
+	} else {
+		self.made = 1;
+	}
+	// Mounts of the host appear here too, and none of ours there: those copied to another owner are slaves
+	// (mount_namespaces(7)).
+	if (!become() && unshare(CLONE_NEWNS)) fail("cannot make a mount namespace");
+	else if (self.inside) hold(fd);
+}
+
+// enter joins, or makes what is to be joined while all others wait. Of those that come at once each looks again when
+// its turn has come: flock(2) does not change a lock from shared to exclusive in one step.
+static void enter(int fd)
+{
+	if (flock(fd, LOCK_SH)) return;
+	if (!join(fd) && !flock(fd, LOCK_EX) && !join(fd)) make(fd);
 	flock(fd, LOCK_UN);
 }
 
-// make enters the user namespace of an open file, and a mount namespace of its own below it. The helper that held the
-// user namespace ends with its pipe.
-static void make(const char *order)
-{
-	int ns = (int)number(&order), lock = (int)number(&order), pipe = (int)number(&order);
-	pid_t helper = (pid_t)number(&order);
-	fcntl(lock, F_SETFD, FD_CLOEXEC);
-	if (setns(ns, CLONE_NEWUSER)) fail("cannot enter the user namespace");
-	// Mounts of the host appear here too, and none of ours there: those copied to another owner are slaves
-	// (mount_namespaces(7)).
-	else if (!become() && unshare(CLONE_NEWNS)) fail("cannot make a mount namespace");
-	else if (self.inside) hold(lock);
-	close(ns);
-	if (pipe >= 0) close(pipe);
-	if (helper > 0) waitpid(helper, 0, 0);
-	flock(lock, LOCK_UN);
-}
-
-// open_record opens the record of who is in the user's namespaces, where Dir (dir.go) has it. One that another user
+// open_record opens the record of who is in the user's namespaces, where Dir (record.go) has it. One that another user
 // made is none.
 static int open_record(void)
 {
 	static char path[PATH_MAX];
 	char num[16];
 	struct stat st;
-	const char *uid = decimal(num + sizeof num, self.uid), *xdg = getenv("XDG_RUNTIME_DIR"), *tmp = getenv("TMPDIR");
+	const char *uid = pcompose_decimal(num + sizeof num, self.uid), *xdg = getenv("XDG_RUNTIME_DIR"), *tmp = getenv("TMPDIR");
 	if (!tmp || !*tmp) tmp = "/tmp";
 	const char *places[][2] = {{xdg, ""}, {"/run/user/", uid}, {tmp, "/storage-run-"}};
 	for (int i = xdg && *xdg ? 0 : 1; i < 3; i++) {
@@ -148,12 +144,14 @@ static int open_record(void)
 static int apart(void)
 {
 	static char line[8192];
-	static const char *const words[] = {"config", "convert", "version", "help", "completion", "--help", "-h", "--version", "-v",
-		"doctor", "try-machine", 0};
+	static const char *const words[] = {"config", "convert", "version", "help", "completion", "--help", "-h", "--version",
+		"doctor", "try-machine", "alpha", "docker-cli-plugin-metadata", "__complete", "__completeNoDesc", 0};
 	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
 	if (fd >= 0) close(fd);
-	for (char *p = line; n > 0 && p < line + n; p += strlen(p) + 1) {
+	char *first = line + strlen(line) + 1;
+	if (n <= 0 || first >= line + n || !strcmp(first, "-v")) return 1; // later it is no --version
+	for (char *p = first; p < line + n; p += strlen(p) + 1) {
 		if (!strncmp(p, "-test.", 6)) return 1;
 		for (int i = 0; words[i]; i++)
 			if (!strcmp(p, words[i])) return 1;
@@ -167,19 +165,14 @@ __attribute__((constructor(200), used)) static void userns_constructor(void)
 	self.uid = geteuid();
 	if (self.uid == 0) return;
 	self.gid = getegid();
-	const char *order = getenv(ORDER);
-	if (order && !strcmp(order, "wait")) {
-		char c;
-		while (read(0, &c, 1) < 0 && errno == EINTR);
-		_exit(0);
-	}
-	if (order && !strncmp(order, "enter ", 6)) {
-		make(order + 6);
+	self.ordered = getenv(ORDER) != 0;
+	if (!self.ordered && apart()) return;
+	int fd = open_record();
+	if (fd < 0) {
+		self.refused = self.ordered ? errno : 0;
 		return;
 	}
-	if (!order && apart()) return;
-	int fd = open_record();
-	if (fd < 0) return;
-	join(fd);
-	if (!self.inside) close(fd);
+	enter(fd);
+	if (self.inside) self.record = fd;
+	else close(fd);
 }

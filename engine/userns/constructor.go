@@ -14,6 +14,8 @@ import "syscall"
 func constructed() state {
 	s := &C.pcompose_userns
 	return state{
-		inside: s.inside != 0, step: C.GoString(s.step), cause: syscall.Errno(s.error), uid: int(s.uid), gid: int(s.gid),
+		inside: s.inside != 0, made: s.made != 0, ordered: s.ordered != 0, record: int(s.record),
+		step: C.GoString(s.step), cause: syscall.Errno(s.error), refused: syscall.Errno(s.refused),
+		uid: int(s.uid), gid: int(s.gid), said: C.GoString(&s.said[0]),
 	}
 }

@@ -25,80 +25,10 @@ func Record() (string, error) {
 	return filepath.Join(dir, recordFile), err
 }
 
-// remember writes down which namespace it is, for survivor, and what it lacks.
-func remember(record, ns *os.File, lacks string) error {
-	inode, err := inodeOf(ns)
-	if err == nil {
-		err = record.Truncate(0)
-	}
-	if err == nil {
-		_, err = record.WriteAt(fmt.Appendf(nil, "%d\n%s\n", inode, lacks), 0)
-	}
-	return err
-}
-
-func inodeOf(f *os.File) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return 0, err
-	}
-	return st.Ino, nil
-}
-
-// recall reads what remember wrote, 0 where no namespace was made since the last boot.
-func recall(record *os.File) (inode uint64, lacks string) {
-	text := make([]byte, 4096)
-	n, _ := record.ReadAt(text, 0)
-	number, lacks, _ := strings.Cut(string(text[:n]), "\n")
-	inode, _ = strconv.ParseUint(strings.TrimSpace(number), 10, 64)
-	return inode, strings.TrimSpace(lacks)
-}
-
-// survivor finds a namespace by a process that is in it, or in one below it, though nobody holds the record: containers
-// whose keepers and supervisors were killed. Nil where there is none.
-func survivor(inode uint64) (*os.File, error) {
-	if inode == 0 {
-		return nil, nil
-	}
-	own, err := os.Readlink("/proc/self/ns/user")
-	if err != nil {
-		return nil, err
-	}
-	all, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return nil, err
-	}
-	for _, process := range all {
-		link := process + "/ns/user"
-		// Most are in our namespace, or not ours to look at.
-		if to, err := os.Readlink(link); err != nil || to == own {
-			continue
-		}
-		ns, err := os.Open(link)
-		if err != nil {
-			continue
-		}
-		if found := ancestor(ns, inode); found != nil {
-			return found, nil
-		}
-	}
-	return nil, nil
-}
-
-// ancestor is the namespace of that number among one and those above it; it closes all others.
-func ancestor(ns *os.File, inode uint64) *os.File {
-	for {
-		if n, err := inodeOf(ns); err == nil && n == inode {
-			return ns
-		}
-		// EPERM is the end: the parent of ours is not below us (ioctl_ns(2)).
-		parent, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_PARENT)
-		ns.Close()
-		if err != nil {
-			return nil
-		}
-		ns = os.NewFile(uintptr(parent), "user namespace")
-	}
+// recall reads what the constructor wrote, and tell.
+func recall(record []byte) (inode, lacks string) {
+	inode, lacks, _ = strings.Cut(string(record), "\n")
+	return strings.TrimSpace(inode), strings.TrimSpace(lacks)
 }
 
 // Dir is the directory of a user for what does not outlive a reboot: $XDG_RUNTIME_DIR/pcompose, or below what podman takes

@@ -6,8 +6,8 @@
 // namespace is gone, and nothing is left but an empty file. Containers that outlived both their keepers and supervisors
 // are found by the number of the namespace, which is in the record.
 //
-// Joining happens in a C constructor, before Go's threads, and costs no process. Making the namespace takes a restart of
-// the program: see Enter.
+// Joining and making happen in a C constructor, before Go's threads: a start of this program costs more than all of it. What
+// a user must be told is found out and said in Go, by Enter.
 package userns
 
 import (
@@ -19,15 +19,20 @@ import (
 	"syscall"
 )
 
-// order is the environment variable that tells the constructor what to do.
+// order is the environment variable that tells the constructor to enter whatever the command line looks like.
 const order = "_PCOMPOSE_USERNS"
 
 // state is what the constructor did.
 type state struct {
-	inside   bool
-	step     string
-	cause    syscall.Errno
-	uid, gid int
+	inside, made, ordered bool
+	// record is an open file of the process, -1 outside.
+	record int
+	// step failed by cause on the way in, after which nothing should go on; refused is why nothing was begun.
+	step           string
+	cause, refused syscall.Errno
+	uid, gid       int
+	// said is what newuidmap and newgidmap wrote.
+	said string
 }
 
 // Settle completes what the constructor began; main calls it first. It tells the libraries of images, by the variables

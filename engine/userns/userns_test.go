@@ -1,42 +1,46 @@
 package userns
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
-
-	"go.podman.io/storage/pkg/idtools"
-	"golang.org/x/sys/unix"
 )
-
-func TestTriples(t *testing.T) {
-	ranges := []idtools.IDMap{{ContainerID: 0, HostID: 100000, Size: 1000}, {ContainerID: 1000, HostID: 300000, Size: 64536}}
-	got := strings.Join(triples(1000, ranges), " ")
-	if want := "0 1000 1 1 100000 1000 1001 300000 64536"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-}
 
 // What is missing is told with the line that adds it, and a range that overlaps none of another user's.
 func TestMissingRanges(t *testing.T) {
-	some := []idtools.IDMap{{HostID: 100000, Size: 65536}}
 	o := owner{name: "ann", uid: 1000, gid: 1000}
 	for _, c := range []struct {
-		uids, gids []idtools.IDMap
+		uids, gids int
 		say, not   string
 	}{
-		{some, some, "", "echo"},
-		{nil, some, ">> /etc/subuid", "/etc/subgid"},
-		{some, nil, ">> /etc/subgid", "/etc/subuid"},
-		{nil, nil, "/etc/subuid and echo ann:", "fails"},
+		{65536, 65536, "", "echo"},
+		{0, 65536, ">> /etc/subuid", "/etc/subgid"},
+		{65536, 0, ">> /etc/subgid", "/etc/subuid"},
+		{0, 0, "/etc/subuid and echo ann:", "fails"},
 	} {
 		got := missingRanges(o, c.uids, c.gids)
 		if !strings.Contains(got, c.say) || strings.Contains(got, c.not) {
 			t.Errorf("%q", got)
+		}
+	}
+}
+
+// Whose fault it is that nothing was mapped is read from what the programs say.
+func TestExplain(t *testing.T) {
+	programs := []string{"/bin/newuidmap", "/bin/newgidmap"}
+	for said, want := range map[string]string{
+		"newgidmap: write to gid_map failed: Operation not permitted": "/bin/newgidmap may not map IDs: ",
+		"newuidmap: write to uid_map failed: Operation not permitted": "/bin/newuidmap may not map IDs: ",
+		"out of memory": "/bin/newuidmap or /bin/newgidmap fails: out of memory",
+		"":              "/bin/newuidmap or /bin/newgidmap fails: it does not say why",
+	} {
+		if got := explain(programs, said); !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
@@ -56,107 +60,87 @@ func TestSubIDs(t *testing.T) {
 	}
 }
 
-// TestMain holds the record that the environment names, for TestHeld.
+// TestMain is a command of a user, for TestEnter, where the environment says so: it enters, says where it is, and stays until its
+// input ends. It leaves a process behind that stays until file 3 ends.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("PCT_HOLD"); path != "" {
-		record, err := os.OpenFile(path, os.O_RDWR, 0)
-		lock := unix.Flock_t{Type: unix.F_RDLCK, Start: int64(os.Getpid()), Len: 1}
-		if err == nil {
-			err = unix.FcntlFlock(record.Fd(), unix.F_SETLK, &lock)
-		}
-		if err != nil {
-			panic(err)
-		}
-		os.Stdout.WriteString("held")
-		os.Stdin.Read(make([]byte, 1))
-		os.Exit(0)
+	if os.Getenv("PCT_ENTER") == "" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	err := Settle()
+	if err == nil {
+		err = Enter(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "pcompose"), func(text string) { os.Stdout.WriteString("warned: " + text + "\n") })
+	}
+	if err != nil {
+		os.Stdout.WriteString("failed: " + err.Error() + "\n")
+		os.Exit(1)
+	}
+	where, _ := os.Readlink("/proc/self/ns/user")
+	ids, _ := os.ReadFile("/proc/self/uid_map")
+	if constructed().made {
+		os.Stdout.WriteString("made ")
+	}
+	os.Stdout.WriteString(where + " " + strings.Join(strings.Fields(string(ids)), " ") + "\n")
+	left := exec.Command("cat")
+	left.Stdin = os.NewFile(3, "left")
+	if err := left.Start(); err != nil {
+		panic(err)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
 }
 
-// Who locks its byte is found, and is not when it has ended.
-func TestHeld(t *testing.T) {
-	path := filepath.Join(t.TempDir(), recordFile)
-	record, err := os.Create(path)
+// A user without ranges gets a namespace of one ID, and is told so once. Who comes next joins it; who comes when nobody holds
+// it, but a process is left in it, finds it.
+func TestEnter(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user, who has no ranges")
+	}
+	const uid = 64321
+	dir, err := os.MkdirTemp("", "pct-userns-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer record.Close()
-	if held(record) {
-		t.Error("a fresh record is held")
-	}
-	other := exec.Command("/proc/self/exe")
-	other.Env = []string{"PCT_HOLD=" + path}
-	in, _ := other.StdinPipe()
-	out, _ := other.StdoutPipe()
-	if err := other.Start(); err != nil {
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chown(dir, uid, uid); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.Read(make([]byte, 4)); err != nil {
+	left, leave, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !held(record) {
-		t.Error("a record that another process locks is not held")
-	}
-	in.Close()
-	_ = other.Wait()
-	if held(record) {
-		t.Error("a record is held by a process that has ended")
-	}
-}
-
-// A namespace is found by a process in it, and by one in a namespace below it.
-func TestSurvivor(t *testing.T) {
-	for _, argv := range [][]string{
-		{"unshare", "--user", "--map-root-user"},
-		{"unshare", "--user", "--map-root-user", "unshare", "--user"},
-	} {
-		record, err := os.Create(filepath.Join(t.TempDir(), recordFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer record.Close()
-		cmd := exec.Command(argv[0], append(argv[1:], "sh", "-c", "echo; read line")...)
+	start := func() (said string, end func()) {
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Dir = "/"
+		cmd.Env = []string{"PCT_ENTER=1", "USER=pct-nobody", "XDG_RUNTIME_DIR=" + dir, "PATH=" + os.Getenv("PATH")}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		in, _ := cmd.StdinPipe()
 		out, _ := cmd.StdoutPipe()
+		cmd.Stderr, cmd.ExtraFiles = os.Stderr, []*os.File{left}
 		if err := cmd.Start(); err != nil {
-			t.Skip("unshare(1) is needed: ", err)
-		}
-		if _, err := out.Read(make([]byte, 1)); err != nil {
-			t.Skip("this machine gives no user namespaces: ", err)
-		}
-		ns, err := os.Open("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/ns/user")
-		if err != nil {
 			t.Fatal(err)
 		}
-		if len(argv) > 3 {
-			parent, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_PARENT)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ns = os.NewFile(uintptr(parent), "parent")
+		text := make([]byte, 4096)
+		for n := 0; !strings.Contains(said, "user:[") && err == nil; said += string(text[:n]) {
+			n, err = out.Read(text)
 		}
-		if err := remember(record, ns, "a range"); err != nil {
-			t.Fatal(err)
-		}
-		want, _ := inodeOf(ns)
-		ns.Close()
-		inode, said := recall(record)
-		if inode != want || said != "a range" {
-			t.Errorf("recalled %d and %q", inode, said)
-		}
-		found, err := survivor(inode)
-		if err != nil || found == nil {
-			t.Fatal("nothing found: ", err)
-		}
-		if got, _ := inodeOf(found); got != want {
-			t.Errorf("found namespace %d, want %d", got, want)
-		}
-		found.Close()
-		in.Close()
-		_ = cmd.Wait()
-		if found, err := survivor(inode); err != nil || found != nil {
-			t.Errorf("found %v, %v after its end", found, err)
-		}
+		return said, func() { in.Close(); _ = cmd.Wait() }
 	}
+	first, end := start()
+	if !strings.Contains(first, "\nmade user:[") || !strings.Contains(first, "warned: user pct-nobody has no range of IDs for containers: as root, echo pct-nobody:") || !strings.Contains(first, " 0 64321 1\n") {
+		t.Fatalf("the first says %q", first)
+	}
+	defer left.Close()
+	where := first[strings.Index(first, "user:["):]
+	second, endSecond := start()
+	if second != where {
+		t.Errorf("the second is at %q, the first at %q", second, where)
+	}
+	end()
+	endSecond()
+	third, end := start()
+	if third != where {
+		t.Errorf("the third is at %q, where a process was left at %q", third, where)
+	}
+	end()
+	leave.Close()
 }
