@@ -60,20 +60,13 @@ func (e *Engine) Observe(ctx context.Context, project string, want *pod.Spec) (p
 	}
 	foreign := slices.DeleteFunc(want.Ports(), func(p pod.Port) bool { return slices.Contains(status.Ports, p) })
 	if len(foreign) > 0 {
-		status.Taken, err = sandbox.Taken(foreign)
-		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return t.Project == project || own(t, status.Ports) })
+		status.Taken, err = sandbox.Taken(foreign, status.Ports)
+		status.Taken = slices.DeleteFunc(status.Taken, func(t pod.TakenPort) bool { return t.Project == project })
 		for i := range status.Taken {
 			nameOwner(ctx, e, &status.Taken[i])
 		}
 	}
 	return status, err
-}
-
-// own says whether a taken port is one that the pod itself has published.
-func own(t pod.TakenPort, published []pod.Port) bool {
-	return slices.ContainsFunc(published, func(p pod.Port) bool {
-		return p.HostPort == t.HostPort && p.Protocol == t.Protocol
-	})
 }
 
 // Projects sees every project that is remembered, sorted by name.

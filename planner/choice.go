@@ -64,6 +64,9 @@ type choice struct {
 	services map[string]bool
 	// notes are for the plan.
 	notes []string
+	// past are the reasons of host ports that were chosen past those of others, exhausted are ranges of which none is free.
+	past      []rangeReason
+	exhausted []exhaustion
 }
 
 func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
@@ -89,6 +92,13 @@ func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 		have, exists := observed.Container(c.Name)
 		ch.fates[c.Name] = &fate{want: c, have: have, exists: exists}
 		ch.names, ch.services[c.Service] = append(ch.names, c.Name), true
+	}
+	ch.desired.Containers = slices.Clone(ch.desired.Containers)
+	chooseHostPorts(ch, inTurn(ch.desired.Containers))
+	for _, c := range ch.desired.Containers {
+		if f := ch.fates[c.Name]; f != nil {
+			f.want.Ports = c.Ports
+		}
 	}
 	return ch
 }

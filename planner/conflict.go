@@ -49,7 +49,7 @@ type PortTaken struct {
 
 // Error says who has the port, and what to do.
 func (e *PortTaken) Error() string {
-	text := fmt.Sprintf("cannot publish port %d/%s of service %q: ", e.Port.HostPort, e.Port.Protocol, e.Service)
+	text := fmt.Sprintf("cannot publish port %s/%s of service %q: ", e.Port.HostPorts(), e.Port.Protocol, e.Service)
 	if e.By == "" {
 		text += "address already in use"
 	} else {
@@ -78,6 +78,9 @@ func (ch *choice) portsTaken() error {
 	for _, name := range ch.names {
 		c := ch.fates[name].want
 		for _, p := range c.Ports {
+			if p.Last != 0 {
+				continue // refused below
+			}
 			for _, o := range staying {
 				if slices.ContainsFunc(o.Ports, p.Collides) {
 					refuse(c, p, o.Name+" publishes it", ch.remedy(o))
@@ -90,6 +93,11 @@ func (ch *choice) portsTaken() error {
 				by, fix := told(ch.observed.Taken[i])
 				refuse(c, p, by, fix)
 			}
+		}
+	}
+	for _, e := range ch.exhausted {
+		if f := ch.fates[e.port.Container]; f != nil {
+			refuse(f.want, e.port, e.by, "publish a wider range")
 		}
 	}
 	return errors.Join(errs...)

@@ -12,7 +12,7 @@ import (
 
 // The notation of testdata/plan, one object a line, in a pod of project shop:
 //
-//	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80 mount=data:/data
+//	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80,9000-9009:90 mount=data:/data
 //	volume data external
 //	network back            and network=front,back of a container
 //	idle worker             scaled to none
@@ -443,7 +443,8 @@ func ports(list []string, container string) []pod.Port {
 			container = "shop-" + of
 		}
 		host, target, _ := strings.Cut(p, ":")
-		all = append(all, pod.Port{Container: container, HostPort: uint16(atoi(host)), ContainerPort: uint16(atoi(target)), Protocol: pod.TCP})
+		host, last, _ := strings.Cut(host, "-")
+		all = append(all, pod.Port{Container: container, HostPort: uint16(atoi(host)), Last: uint16(atoi(last)), ContainerPort: uint16(atoi(target)), Protocol: pod.TCP})
 	}
 	return all
 }

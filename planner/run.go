@@ -26,6 +26,7 @@ type RunOptions struct {
 func Run(desired pod.Spec, c pod.Container, observed pod.Status, opt RunOptions) (*Plan, error) {
 	ch := runChoice(desired, c, observed, opt)
 	provide(&c, desired, observed)
+	chooseHostPorts(ch, []*pod.Container{&c})
 	if err := errors.Join(nameTaken(ch, c), portsOfOthers(ch, c)); err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func portsOfOthers(ch *choice, c pod.Container) error {
 	var errs []error
 	for _, p := range c.Ports {
 		for _, name := range slices.Sorted(keys(publish)) {
-			if slices.ContainsFunc(publish[name], p.Collides) {
+			if p.Last == 0 && slices.ContainsFunc(publish[name], p.Collides) {
 				errs = append(errs, fmt.Errorf("cannot publish port %d/%s of %s: %s publishes it: publish another host port", p.HostPort, p.Protocol, c.Name, name))
 			}
 		}

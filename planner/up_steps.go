@@ -82,7 +82,7 @@ func (u *up) sandbox() {
 	ports := u.published(true)
 	if !u.observed.Up {
 		if !u.opt.CreateOnly && len(u.names) > 0 {
-			u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Topology: u.topology, Ports: ports}, "not running", u.pulls...)
+			u.portsDone = u.plan.add(CreateSandbox{Name: u.desired.Name, Topology: u.topology, Ports: ports}, whyPublish(u.choice, "not running"), u.pulls...)
 		}
 		return
 	}
@@ -94,7 +94,7 @@ func (u *up) sandbox() {
 		u.portsDone = c.connect(u.observed.Topology, meanwhile, "the network is divided otherwise", u.pulls...)
 	}
 	if !samePorts(ports, u.observed.Ports) {
-		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, "published ports changed", append(u.pulls, u.portsDone)...)
+		u.portsDone = u.plan.add(PublishPorts{Name: u.desired.Name, Ports: ports}, whyPublish(u.choice, "published ports changed"), append(u.pulls, u.portsDone)...)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -124,7 +125,9 @@ type Port struct {
 	// HostIP is the host address that listens; "" is every address, IPv4 and IPv6.
 	HostIP string `json:",omitempty"`
 	// HostPort 0 lets the kernel choose; the status then has what it chose.
-	HostPort      uint16
+	HostPort uint16
+	// Last leaves the choice among HostPort to Last to the planner; 0 where there is none, or it has chosen.
+	Last          uint16 `json:",omitempty"`
 	ContainerPort uint16
 	// Protocol is TCP or UDP.
 	Protocol string
@@ -139,8 +142,19 @@ func (p Port) String() string {
 	case strings.Contains(host, ":"):
 		host = "[" + host + "]"
 	}
-	return fmt.Sprintf("%s:%d->%d/%s", host, p.HostPort, p.ContainerPort, p.Protocol)
+	return fmt.Sprintf("%s:%s->%d/%s", host, p.HostPorts(), p.ContainerPort, p.Protocol)
 }
+
+// HostPorts is "8080", or "8080-8090" where one of them is to be chosen.
+func (p Port) HostPorts() string {
+	if p.Last == 0 {
+		return strconv.Itoa(int(p.HostPort))
+	}
+	return fmt.Sprintf("%d-%d", p.HostPort, p.Last)
+}
+
+// Allows says whether a host port is the one, or one of those to choose from.
+func (p Port) Allows(host uint16) bool { return p.HostPort <= host && host <= max(p.HostPort, p.Last) }
 
 // Collides says whether two host ports cannot both be bound; those left to the kernel always can. Addresses overlap as
 // the kernel has it: "" is every address, 0.0.0.0 every IPv4 address, :: every IPv6 address.

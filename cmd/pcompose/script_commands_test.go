@@ -286,8 +286,14 @@ func (s *suite) supervisor(ts *testscript.TestScript) (int, error) {
 }
 
 func cmdListen(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, !neg && len(args) == 1, "listen PORT")
-	listener, err := net.Listen("tcp", ":"+args[0])
+	usage(ts, !neg && len(args) == 1 || len(args) == 2 && args[1] == "udp", "listen PORT [udp]")
+	var listener io.Closer
+	var err error
+	if len(args) == 2 {
+		listener, err = net.ListenPacket("udp", ":"+args[0])
+	} else {
+		listener, err = net.Listen("tcp", ":"+args[0])
+	}
 	ts.Check(err)
 	ts.Defer(func() { listener.Close() })
 }

@@ -60,8 +60,6 @@ type translation struct {
 	wanted   []string
 	problems compose.Problems
 	volumes  map[string]pod.Volume
-	// ranged are the host ports that have been chosen of ranges.
-	ranged []pod.Port
 }
 
 // Pod is the pod that a project should become. The error is compose.Problems where the file promises what one pod cannot keep.

@@ -51,7 +51,7 @@ func Run(project *compose.Project, opts Options, one OneOff) (pod.Spec, pod.Cont
 		return spec, pod.Container{}, compose.Problems{{Message: fmt.Sprintf("no such service: %q", one.Service),
 			Hint: compose.DidYouMean(one.Service, slices.Collect(maps.Keys(project.Model.Services)))}}
 	}
-	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}, ranged: spec.Ports()}
+	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}}
 	t.choose()
 	if s, err = one.over(s); err != nil {
 		return spec, pod.Container{}, err

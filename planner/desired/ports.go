@@ -49,8 +49,8 @@ func span(s string) (from, to uint64, ok bool) {
 	return from, to, err == nil && from <= to
 }
 
-// ports are the published ports of one replica. A range of host ports for one container port gives each replica one of it;
-// a single one is in front of all of them. In no network, or the host's, there is nothing to publish: load.Unsupported warns.
+// ports are the published ports of one replica. A range of host ports for one container port gives each replica one of it, which
+// the planner chooses; a single one is in front of all of them. In no network, or the host's, there is nothing to publish: load.Unsupported warns.
 func (t *translation) ports(s types.ServiceConfig, container string, replica, replicas int) []pod.Port {
 	if s.NetworkMode == "none" || s.NetworkMode == "host" {
 		return nil
@@ -75,41 +75,12 @@ func (t *translation) ports(s types.ServiceConfig, container string, replica, re
 				}
 				continue
 			default:
-				if port.HostPort = t.fromRange(port, from, to); port.HostPort == 0 {
-					t.published(s, p, "publish a wider range", fmt.Sprintf("all host ports of %s/%s are published by others of the file", p.Published, p.Protocol))
-					continue
-				}
+				port.HostPort, port.Last = uint16(from), uint16(to)
 			}
 		}
 		out = append(out, port)
 	}
 	return out
-}
-
-// fromRange is the first of a range of host ports that nobody of the project publishes: neither alone, nor as one of a
-// range of its own; 0 for none.
-func (t *translation) fromRange(p pod.Port, from, to uint64) uint16 {
-	for n := from; n <= to; n++ {
-		p.HostPort = uint16(n)
-		if !slices.ContainsFunc(t.ranged, p.Collides) && !slices.ContainsFunc(t.alone(), p.Collides) {
-			t.ranged = append(t.ranged, p)
-			return p.HostPort
-		}
-	}
-	return 0
-}
-
-// alone are the host ports that services of the pod publish, and that are no range.
-func (t *translation) alone() []pod.Port {
-	var all []pod.Port
-	for _, name := range t.wanted {
-		for _, p := range t.project.Model.Services[name].Ports {
-			if from, to, ok := span(p.Published); ok && from == to {
-				all = append(all, pod.Port{HostIP: p.HostIP, HostPort: uint16(from), Protocol: p.Protocol})
-			}
-		}
-	}
-	return all
 }
 
 // published is a problem at a published port.

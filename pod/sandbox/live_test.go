@@ -242,7 +242,7 @@ func TestTakenNamesAnotherProcess(t *testing.T) {
 	ready := make([]byte, 1)
 	_, err = out.Read(ready)
 	must(t, err)
-	got, err := Taken([]pod.Port{tcp("", 18112, 0), tcp("x", 18112, 5), tcp("", 18113, 0), tcp("", 0, 0)})
+	got, err := Taken([]pod.Port{tcp("", 18112, 0), tcp("x", 18112, 5), tcp("", 18113, 0), tcp("", 0, 0)}, nil)
 	must(t, err)
 	want := []pod.TakenPort{{
 		HostPort: 18112, Protocol: pod.TCP, Owner: fmt.Sprintf("%s (pid %d)", program(t), cmd.Process.Pid),

@@ -147,7 +147,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if after := machineState(t); after != before {
 		t.Errorf("left on the host:\n%s\nwas:\n%s", after, before)
 	}
-	if taken, err := Taken([]pod.Port{tcp("", 18082, 0)}); err != nil || len(taken) > 0 {
+	if taken, err := Taken([]pod.Port{tcp("", 18082, 0)}, nil); err != nil || len(taken) > 0 {
 		t.Errorf("still taken: %v, %v", taken, err)
 	}
 	if _, err := s.Publish(nil); err == nil {
@@ -345,7 +345,7 @@ func BenchmarkCreateClose(b *testing.B) {
 func BenchmarkTakenNothing(b *testing.B) {
 	host(b)
 	for b.Loop() {
-		if _, err := Taken([]pod.Port{tcp("", 18099, 0), {HostPort: 18099, Protocol: pod.UDP}}); err != nil {
+		if _, err := Taken([]pod.Port{tcp("", 18099, 0), {HostPort: 18099, Protocol: pod.UDP}}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,12 +16,12 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// Taken are those of the ports that a socket of this host has, each once, with who has it. It binds nothing. Ports
-// of a running pod are taken too, by its own supervisor: the caller knows which those are.
+// Taken are those of the ports that a socket of this host has, each once, with who has it; of a range each that is taken.
+// Those of ours are left out. It binds nothing.
 //
 // Addresses overlap as the kernel has it: "" with everything, 0.0.0.0 with every IPv4 address, and a socket on ::
 // with everything unless it is for IPv6 alone.
-func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
+func Taken(ports, ours []pod.Port) ([]pod.TakenPort, error) {
 	var taken []pod.TakenPort
 	var proposed []pod.Port
 	read := map[string][]hostListener{}
@@ -36,20 +36,21 @@ func Taken(ports []pod.Port) ([]pod.TakenPort, error) {
 			}
 			read[p.Protocol] = ls
 		}
-		i := slices.IndexFunc(read[p.Protocol], func(l hostListener) bool { return l.overlaps(p) })
-		if i < 0 {
-			continue
-		}
-		t := pod.TakenPort{HostIP: p.HostIP, HostPort: p.HostPort, Protocol: p.Protocol}
-		same := func(o pod.TakenPort) bool {
-			return o.HostIP == t.HostIP && o.HostPort == t.HostPort && o.Protocol == t.Protocol
-		}
-		if !slices.ContainsFunc(taken, same) {
-			holder(read[p.Protocol][i].inode).tell(&t)
-			t.Mine = read[p.Protocol][i].uid == os.Geteuid()
-			avoid := slices.Concat(ports, proposed)
-			t.Free = freeNear(p, avoid, read[p.Protocol])
-			proposed = append(proposed, pod.Port{HostPort: t.Free, Protocol: p.Protocol})
+		for _, l := range read[p.Protocol] {
+			t := pod.TakenPort{HostIP: p.HostIP, HostPort: l.at.Port(), Protocol: p.Protocol}
+			same := func(o pod.TakenPort) bool {
+				return o.HostIP == t.HostIP && o.HostPort == t.HostPort && o.Protocol == t.Protocol
+			}
+			is := func(o pod.Port) bool { return o.HostPort == t.HostPort && o.Protocol == t.Protocol }
+			if !l.overlaps(p) || slices.ContainsFunc(taken, same) || slices.ContainsFunc(ours, is) {
+				continue
+			}
+			holder(l.inode).tell(&t)
+			t.Mine = l.uid == os.Geteuid()
+			if p.Last == 0 {
+				t.Free = freeNear(p, slices.Concat(ports, proposed), read[p.Protocol])
+				proposed = append(proposed, pod.Port{HostPort: t.Free, Protocol: p.Protocol})
+			}
 			taken = append(taken, t)
 		}
 	}
@@ -75,7 +76,7 @@ func freeNear(p pod.Port, avoid []pod.Port, listeners []hostListener) uint16 {
 
 // ownerOf says who has a port that could not be bound; "" where that cannot be read.
 func ownerOf(p pod.Port) string {
-	taken, err := Taken([]pod.Port{p})
+	taken, err := Taken([]pod.Port{p}, nil)
 	if err != nil || len(taken) == 0 {
 		return ""
 	}
@@ -95,7 +96,7 @@ type hostListener struct {
 }
 
 func (l hostListener) overlaps(p pod.Port) bool {
-	if l.at.Port() != p.HostPort {
+	if !p.Allows(l.at.Port()) {
 		return false
 	}
 	ip, err := netip.ParseAddr(p.HostIP)
