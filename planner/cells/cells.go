@@ -206,7 +206,7 @@ func deniedLast(units []*unit) []int {
 	return slices.Concat(first, next, last)
 }
 
-// choose names the cells that have no name yet. The first is the largest that may be, unless the pod has one.
+// choose names the cells that have no name yet. The first is the one that router finds.
 func (p *partition) choose() {
 	first := p.router()
 	if first != nil {
@@ -225,20 +225,32 @@ func (p *partition) choose() {
 	}
 }
 
-// router is the cell that is the first: the one that was, else the largest new one; nil where there is none that
-// could be, for to be the router is to be in the way of nobody.
+// published is its number of published ports.
+func (c *cell) published() int {
+	n := 0
+	for _, u := range c.units {
+		for _, m := range u.members {
+			n += len(m.Ports)
+		}
+	}
+	return n
+}
+
+// router is the cell that is the first: the one that was, else of the new ones that with the most published ports, for what comes
+// to it from the host need not be sent on, then the largest; nil where there is none that could be, for to be the router is to
+// be in the way of nobody.
 func (p *partition) router() *cell {
-	var largest *cell
+	var best *cell
 	for _, c := range p.cells {
 		switch {
 		case c.name == pod.DefaultCell:
 			return c
 		case c.name != "" || c.mode != "" || c.units[0].alone != "" || c.units[0].beside != "":
-		case largest == nil || c.size() > largest.size():
-			largest = c
+		case best == nil || cmp.Or(cmp.Compare(c.published(), best.published()), cmp.Compare(c.size(), best.size())) > 0:
+			best = c
 		}
 	}
-	return largest
+	return best
 }
 
 // why is why a cell is not the first one, or an earlier one of its class.

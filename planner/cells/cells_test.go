@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 }
 
 // parse reads lines: "network KEY [subnet=P] [range=P] [gateway=A] [reserved=A] [mtu=N] [internal] [ipv6]", or a container's name
-// and words: a port, @network[=address], mode=M, image=I, own, shared, cap=C, sysctl=S, dns=S, priority=N.
+// and words: a port, @network[=address], mode=M, image=I, own, shared, cap=C, sysctl=S, dns=S, priority=N, publish=PORT.
 func parse(t *testing.T, text string) pod.Spec {
 	var spec pod.Spec
 	for line := range strings.Lines(text) {
@@ -136,6 +136,9 @@ func network(words []string) pod.Network {
 func container(t *testing.T, c *pod.Container, word string) {
 	key, value, _ := strings.Cut(word, "=")
 	switch {
+	case key == "publish":
+		port, _ := strconv.Atoi(value)
+		c.Ports = append(c.Ports, pod.Port{Container: c.Name, HostPort: uint16(port), ContainerPort: uint16(port), Protocol: pod.TCP})
 	case strings.HasPrefix(word, "@"):
 		c.Networks = append(c.Networks, pod.Attachment{Network: key[1:], IPv4: value})
 	case key == "mode":

@@ -47,7 +47,7 @@ func units(spec pod.Spec, images map[string]pod.Image) []*unit {
 		u := all[owner.Name]
 		if u == nil {
 			u = &unit{members: []pod.Container{owner}, mode: owner.NetworkMode, listens: map[pod.Listen]string{}, held: map[pod.Listen]string{}, denied: map[pod.Listen]string{}}
-			u.class, u.alone, u.beside = class(owner), alone(owner), beside(owner, spec.Networks)
+			u.class, u.alone, u.beside = class(owner), alone(owner, spec.Networks), beside(owner, spec.Networks)
 			all[owner.Name] = u
 		}
 		c := byName[name]
@@ -175,7 +175,7 @@ func whyClass(class, other string) string {
 }
 
 // alone is why a container's cell is its own.
-func alone(c pod.Container) string {
+func alone(c pod.Container, networks []pod.Network) string {
 	switch {
 	case c.NetworkMode == pod.NetworkNone:
 		return "network_mode is none"
@@ -185,8 +185,11 @@ func alone(c pod.Container) string {
 		return "network_mode is " + string(c.NetworkMode)
 	case c.Isolation.Privileged:
 		return "it is privileged and could change the network of others"
-	case slices.ContainsFunc(c.Isolation.CapAdd, changesNetwork):
+	case adds(c, "CAP_NET_ADMIN"):
 		return "NET_ADMIN could change the network of others"
+	case len(networks) > 1 && adds(c, "CAP_NET_RAW"):
+		// packet(7): the first cell's links carry what all networks send.
+		return "NET_RAW could read what others send on their networks"
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Isolation.Sysctls)) {
 		if strings.HasPrefix(name, "net.") || strings.HasPrefix(name, "net/") {
@@ -215,9 +218,12 @@ func beside(c pod.Container, networks []pod.Network) string {
 	return ""
 }
 
-func changesNetwork(capability string) bool {
-	full, _ := pod.Capability(capability)
-	return full == "CAP_NET_ADMIN" || full == pod.AllCapabilities
+// adds says whether a container has a capability more than others.
+func adds(c pod.Container, capability string) bool {
+	return slices.ContainsFunc(c.Isolation.CapAdd, func(name string) bool {
+		full, _ := pod.Capability(name)
+		return full == capability || full == pod.AllCapabilities
+	})
 }
 
 // collides says why two may not share a cell: the lowest port that both declare, or that one could not bind while the other
