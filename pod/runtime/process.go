@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,6 +125,31 @@ func (p *Process) PID() int {
 func (p *Process) Kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.killed && !p.reaped {
+		go p.insist()
+	}
+	return p.kill()
+}
+
+// insist kills again until the program ends: what it had below it may have been a process that it tries the kernel with (Go
+// does, for pidfds), and the command comes after that one's end.
+func (p *Process) insist() {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-again.C:
+		}
+		p.mu.Lock()
+		_ = p.kill() // it was told of the first one
+		p.mu.Unlock()
+	}
+}
+
+// kill is one attempt, under mu.
+func (p *Process) kill() error {
 	if p.reaped {
 		return nil
 	}
@@ -158,10 +184,21 @@ func resume(pid int) error {
 
 // killBelow leaves root stopped.
 func killBelow(root int) int {
+	stop(root)
 	tree := []int{root}
-	for i := 0; i < len(tree); i++ {
-		stop(tree[i])
-		tree = append(tree, children(tree[i])...)
+	// Until nothing new is found: a process that is not stopped yet can give a child to its own parent (clone(2),
+	// CLONE_PARENT), whose children have been looked at; libcontainer makes its processes so.
+	for grown := true; grown; {
+		grown = false
+		for i := 0; i < len(tree); i++ {
+			for _, child := range children(tree[i]) {
+				if slices.Contains(tree, child) {
+					continue
+				}
+				stop(child)
+				tree, grown = append(tree, child), true
+			}
+		}
 	}
 	for i := len(tree) - 1; i > 0; i-- {
 		_ = unix.Kill(tree[i], unix.SIGKILL) // one that has ended is as good
@@ -170,32 +207,41 @@ func killBelow(root int) int {
 }
 
 // stop sends SIGSTOP and sees it take effect in every thread: kill(2) returns before, and a fork may slip through
-// between. A thread in an uninterruptible sleep is not waited for beyond 50 ms; it comes out of it into a SIGKILL.
+// between. A thread that runs, or would if it had a processor, is waited for. One that sleeps on, uninterruptibly or frozen,
+// is not beyond 50 ms: it comes out of that into a SIGKILL.
 func stop(pid int) {
 	if unix.Kill(pid, unix.SIGSTOP) != nil {
 		return
 	}
-	for range 250 {
-		if stopped(pid) {
+	for asleep := 0; asleep < 250; {
+		running, sleeping := awake(pid)
+		switch {
+		case !running && !sleeping:
 			return
+		case !running:
+			asleep++
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
 }
 
-// stopped says whether no thread of a process runs: each is stopped, dead or gone.
-func stopped(pid int) bool {
+// awake says whether threads of a process run, and whether some sleep, where they are not stopped, dead or gone.
+func awake(pid int) (running, sleeping bool) {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
 	threads, _ := os.ReadDir(dir)
 	for _, thread := range threads {
 		text, err := os.ReadFile(dir + "/" + thread.Name() + "/stat")
 		// The state follows the command's closing parenthesis (proc(5)).
 		state := bytes.LastIndexByte(text, ')') + 2
-		if err == nil && state < len(text) && !strings.ContainsRune("TtZX", rune(text[state])) {
-			return false
+		switch {
+		case err != nil || state >= len(text) || strings.IndexByte("TtZX", text[state]) >= 0:
+		case text[state] == 'R':
+			running = true
+		default:
+			sleeping = true
 		}
 	}
-	return true
+	return running, sleeping
 }
 
 // children are those of all threads of a process: a child belongs to the thread that forked it (proc(5)).

@@ -3,9 +3,11 @@ package runtime
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFind(t *testing.T) {
@@ -89,5 +91,29 @@ func TestClean(t *testing.T) {
 		if code != c.code {
 			t.Errorf("%s: code %d, want %d", c.log, code, c.code)
 		}
+	}
+}
+
+// TestKillInsists: a program that goes on after its child was killed, as one does whose first child only tried the
+// kernel, is ended all the same.
+func TestKillInsists(t *testing.T) {
+	p, err := Attach(t.Context(), exec.Command("/bin/sh", "-c", "sleep 300; sleep 300; sleep 300; true"), Attachment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(children(p.child.Pid)) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(20 * time.Second):
+		KillBelow(os.Getpid())
+		t.Fatal("it goes on")
+	}
+	if code, err := p.Wait(); code != 137 || err != nil {
+		t.Errorf("ended with %d, %v", code, err)
 	}
 }
