@@ -20,11 +20,22 @@ type Network struct {
 	// Nameless networks tell no names of those on them.
 	Nameless bool `json:",omitempty"`
 	// MTU of its links in bytes; 0 is the kernel's.
-	MTU    int               `json:",omitempty"`
+	MTU int `json:",omitempty"`
+	// Routes are those that all on it have beside its own, in the order of the file.
+	Routes []Route           `json:",omitempty"`
 	Labels map[string]string `json:",omitempty"`
 	// Taken are the addresses that other pods have on it, with who. They change without the pod's doing, and are no part
 	// of what it is.
 	Taken map[string]string `json:"-"`
+}
+
+// Route is one to elsewhere. Destination and Gateway are in the form of net/netip, of one family.
+type Route struct {
+	Destination string
+	// Gateway is who on the network sends on; "" is nobody: what is sent there is refused.
+	Gateway string `json:",omitempty"`
+	// Metric orders routes to one destination, the lowest first.
+	Metric int
 }
 
 // Pool is a subnet of a network. All are in the form of net/netip; "" leaves the choice to the planner.

@@ -69,7 +69,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// parse reads lines: "network KEY [subnet=P] [range=P] [gateway=A] [reserved=A] [mtu=N] [internal] [ipv6]", or a container's name
+// parse reads lines: "network KEY [subnet=P] [range=P] [gateway=A] [reserved=A] [mtu=N] [route=P] [internal] [ipv6]", or a container's name
 // and words: a port, @network[=address], mode=M, image=I, own, shared, cap=C, sysctl=S, dns=S, priority=N, publish=PORT.
 func parse(t *testing.T, text string) pod.Spec {
 	var spec pod.Spec
@@ -121,6 +121,8 @@ func network(words []string) pod.Network {
 			p.Reserved = append(p.Reserved, value)
 		case "mtu":
 			n.MTU, _ = strconv.Atoi(value)
+		case "route":
+			n.Routes = append(n.Routes, pod.Route{Destination: value})
 		case "internal":
 			n.Internal = true
 		case "ipv6":

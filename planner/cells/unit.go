@@ -211,8 +211,12 @@ func alone(c pod.Container, networks []pod.Network) string {
 // beside is why a container's packets must leave by links of its networks.
 func beside(c pod.Container, networks []pod.Network) string {
 	for _, n := range networks {
-		if n.MTU > 0 && c.NetworkMode == "" && slices.ContainsFunc(c.Networks, func(a pod.Attachment) bool { return a.Network == n.Key }) {
+		switch on := func(a pod.Attachment) bool { return a.Network == n.Key }; {
+		case c.NetworkMode != "" || !slices.ContainsFunc(c.Networks, on):
+		case n.MTU > 0:
 			return fmt.Sprintf("network %s has an MTU of %d", n.Key, n.MTU)
+		case len(n.Routes) > 0:
+			return fmt.Sprintf("network %s has routes", n.Key)
 		}
 	}
 	return ""

@@ -53,6 +53,7 @@ func (t wiring) network(key string, n types.NetworkConfig) pod.Network {
 			t.extension("networks."+key+".x-podman.disable_dns", "disable_dns is true or false", "")
 		}
 	}
+	out.Routes = t.routes(key, n)
 	for _, p := range n.Ipam.Config {
 		if p.Subnet == "" {
 			continue

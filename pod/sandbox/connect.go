@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -243,5 +244,5 @@ func (c *connection) configure(w wire) error {
 			return err
 		}
 	}
-	return settleDefault(h, link, w)
+	return errors.Join(settleDefault(h, link, w), settleStatics(h, link, w))
 }

@@ -37,6 +37,7 @@ type bridge struct {
 	own      []netip.Prefix
 	gateways []netip.Addr
 	subnets  []netip.Prefix
+	routes   []static
 }
 
 // wire is a pair of links between a cell and a bridge.
@@ -53,6 +54,15 @@ type wire struct {
 	gateways []netip.Addr
 	// routed wires have the cell's default routes.
 	routed bool
+	// statics are the routes by this wire, refused those of the cell's networks by which nothing is sent.
+	statics, refused []static
+}
+
+// static is a route of a network beside its own.
+type static struct {
+	to     netip.Prefix
+	by     netip.Addr // the zero address for nobody
+	metric int
 }
 
 // filtered says whether the router needs rules.
@@ -99,6 +109,7 @@ func newLayout(config Config) (layout, error) {
 		w := &l.wires[i]
 		w.gateway = l.bridges[slices.IndexFunc(l.bridges, func(b bridge) bool { return b.name == w.bridge })].mac
 	}
+	l.addStatics()
 	slices.SortFunc(l.trunks, func(a, b trunk) int { return strings.Compare(a.network, b.network) })
 	slices.SortFunc(l.wires, func(a, b wire) int { return strings.Compare(a.cell+"/"+a.bridge, b.cell+"/"+b.bridge) })
 	l.shut = shut(l.bridges, networks)
@@ -139,7 +150,40 @@ func newBridge(n pod.Network) (bridge, error) {
 		b.subnets = append(b.subnets, subnet.Masked())
 		b.gateways = append(b.gateways, gateway)
 	}
+	for _, r := range n.Routes {
+		to, err := netip.ParsePrefix(r.Destination)
+		if err != nil {
+			return b, err
+		}
+		s := static{to: to, metric: r.Metric}
+		if r.Gateway != "" {
+			if s.by, err = netip.ParseAddr(r.Gateway); err != nil {
+				return b, err
+			}
+		}
+		b.routes = append(b.routes, s)
+	}
 	return b, nil
+}
+
+// addStatics gives each wire the routes of its network. Who is the gateway itself has none by it.
+func (l *layout) addStatics() {
+	refused := map[string][]static{}
+	for i := range l.wires {
+		w := &l.wires[i]
+		b := l.bridges[slices.IndexFunc(l.bridges, func(b bridge) bool { return b.name == w.bridge })]
+		for _, r := range b.routes {
+			switch {
+			case !r.by.IsValid():
+				refused[w.cell] = append(refused[w.cell], r)
+			case !slices.ContainsFunc(w.addrs, func(p netip.Prefix) bool { return p.Addr() == r.by }):
+				w.statics = append(w.statics, r)
+			}
+		}
+	}
+	for i := range l.wires {
+		l.wires[i].refused = refused[l.wires[i].cell]
+	}
 }
 
 // link adds a cell's link to a bridge. That of the first cell is the bridge itself.

@@ -113,6 +113,61 @@ func settleDefault(h *netlink.Handle, link netlink.Link, w wire) error {
 	return nil
 }
 
+// staticRoute marks the routes of settleStatics: RTPROT_STATIC of rtnetlink(7) means an administrator's, and a container with
+// NET_ADMIN may add such.
+const staticRoute = 112
+
+// ip6RoutePriority is what the kernel takes for a metric of 0 where a route is IPv6's (IP6_RT_PRIO_USER).
+const ip6RoutePriority = 1024
+
+// settleStatics makes the static routes by a wire these, and those of its cell by which nothing is sent.
+func settleStatics(h *netlink.Handle, link netlink.Link, w wire) error {
+	var want []netlink.Route
+	for _, s := range w.statics {
+		want = append(want, netlink.Route{LinkIndex: link.Attrs().Index, Dst: toIPNet(s.to), Gw: s.by.AsSlice(), Priority: s.metric, Protocol: staticRoute})
+	}
+	for _, s := range w.refused {
+		want = append(want, netlink.Route{Type: unix.RTN_UNREACHABLE, Dst: toIPNet(s.to), Priority: s.metric, Protocol: staticRoute})
+	}
+	for i := range want {
+		if want[i].Priority == 0 && want[i].Dst.IP.To4() == nil {
+			want[i].Priority = ip6RoutePriority
+		}
+	}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		have, err := h.RouteListFiltered(family, &netlink.Route{Protocol: staticRoute}, netlink.RT_FILTER_PROTOCOL)
+		if err != nil {
+			return fmt.Errorf("cannot list routes: %w", err)
+		}
+		for _, r := range have {
+			is := func(o netlink.Route) bool { return sameStatic(o, r) }
+			if refused := r.Type == unix.RTN_UNREACHABLE; !refused && r.LinkIndex != link.Attrs().Index || slices.ContainsFunc(want, is) {
+				continue
+			}
+			if err := h.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("cannot remove route %s: %w", r, err)
+			}
+		}
+	}
+	for _, r := range want {
+		if err := h.RouteReplace(&r); err != nil {
+			return fmt.Errorf("cannot add route to %s by %s: %w", r.Dst, r.Gw, err)
+		}
+	}
+	return nil
+}
+
+// sameStatic compares a route that is wanted with one of the kernel, which has IPv6's unreachable ones on the loopback.
+func sameStatic(want, have netlink.Route) bool {
+	if want.Type == unix.RTN_UNREACHABLE || have.Type == unix.RTN_UNREACHABLE {
+		want.LinkIndex, have.LinkIndex = 0, 0
+		if want.Type != have.Type {
+			return false
+		}
+	}
+	return want.LinkIndex == have.LinkIndex && fromIPNet(want.Dst) == fromIPNet(have.Dst) && want.Gw.Equal(have.Gw) && want.Priority == have.Priority
+}
+
 func toIPNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
