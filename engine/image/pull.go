@@ -83,7 +83,7 @@ func pullName(ctx context.Context, s *Store, sys *types.SystemContext, name refe
 	}
 	var stored types.ImageReference
 	options := copy.Options{SourceCtx: sys, DestinationCtx: sys, ReportResolvedReference: &stored}
-	if err := copyImage(ctx, target, source, &options, progress); err != nil {
+	if err := copyIn(ctx, &layers{ImageReference: target, store: flight, source: source, sys: sys, progress: progress}, &options); err != nil {
 		return "", err
 	}
 	_, found, err := imagestorage.ResolveReference(stored)
@@ -91,6 +91,31 @@ func pullName(ctx context.Context, s *Store, sys *types.SystemContext, name refe
 		return "", err
 	}
 	return found.ID, nil
+}
+
+// copyIn copies an image into the store: its layers first, in the quickest way, and then the image with what is missing.
+func copyIn(ctx context.Context, l *layers, options *copy.Options) error {
+	source := l.source
+	sigstore, err := wantsSigstore(l.sys)
+	if err != nil {
+		return err
+	}
+	if !sigstore {
+		remembers := &remembered{ImageReference: source}
+		defer remembers.forget()
+		l.source = remembers
+	}
+	if err := copyLayers(ctx, l); err != nil {
+		return err
+	}
+	if l.whole() {
+		source = l.source
+	}
+	var progress func(Progress)
+	if l.progress != nil {
+		progress = l.storing
+	}
+	return copyImage(ctx, l.ImageReference, source, options, progress)
 }
 
 // copyImage copies an image under the signature policy, and returns after the last word on its progress.
