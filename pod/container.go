@@ -49,7 +49,7 @@ type Container struct {
 	ExtraHosts []Host `json:",omitempty"`
 	// NoHosts leaves /etc/hosts as the image has it; names are then known by the pod's resolver only.
 	NoHosts bool `json:",omitempty"`
-	// Aliases are names that this container alone knows services by, sorted by name.
+	// Aliases are names that this container alone knows others by, sorted by name.
 	Aliases []Alias           `json:",omitempty"`
 	DNS     DNS               `json:",omitzero"`
 	Labels  map[string]string `json:",omitempty"`
@@ -139,8 +139,12 @@ type Host struct {
 	IP string
 }
 
-// Alias is a further name of a service.
-type Alias struct{ Name, Service string }
+// Alias is a further name of a service, or of a container, which may be one of another pod.
+type Alias struct {
+	Name      string
+	Service   string
+	Container string `json:",omitempty"`
+}
 
 // HostGateway in place of an address means the host as the pod sees it.
 const HostGateway = "host-gateway"

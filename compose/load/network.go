@@ -179,6 +179,11 @@ func (n networks) service(s types.ServiceConfig) {
 		}
 	}
 	n.mac(s, s.MacAddress, "services."+s.Name+".mac_address")
+	for i, link := range s.ExternalLinks {
+		if container, alias, ok := strings.Cut(link, ":"); container == "" || ok && alias == "" {
+			n.at(fmt.Sprintf("services.%s.external_links[%d]", s.Name, i), fmt.Sprintf("%q names no container", link), "write it as CONTAINER, or CONTAINER:NAME")
+		}
+	}
 }
 
 // sysctls checks those of a place on a network.

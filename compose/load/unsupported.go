@@ -255,9 +255,13 @@ func (u *surveyor) updates(s types.ServiceConfig, base string) {
 	}
 }
 
-// attachments tells of a service's places on networks.
+// attachments tells of a service's places on networks, and of links that lead to none of them.
 func (u *surveyor) attachments(s types.ServiceConfig) {
 	base := "services." + s.Name + "."
+	external := func(key string) bool { return bool(u.project.Model.Networks[key].External) }
+	if len(s.ExternalLinks) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(s.Networks)), external) {
+		u.limit(value{base, "external_links", nil}, "apart")
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
 		a := s.Networks[key]
 		if a == nil {

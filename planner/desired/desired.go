@@ -173,7 +173,7 @@ func (t *translation) container(s types.ServiceConfig) pod.Container {
 		Image: s.Image, Platform: s.Platform,
 		Entrypoint: s.Entrypoint, Command: s.Command, Env: s.Environment.ToMapping(),
 		User: s.User, Groups: s.GroupAdd, Umask: s.Umask, WorkingDir: s.WorkingDir, TTY: s.Tty, Stdin: s.StdinOpen, Init: s.Init != nil && *s.Init,
-		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s.Links),
+		Hostname: s.Hostname, Domainname: s.DomainName, ExtraHosts: hosts(s.ExtraHosts), Aliases: aliases(s),
 		DNS:         pod.DNS{Servers: s.DNS, Search: s.DNSSearch, Options: s.DNSOpts},
 		Annotations: s.Annotations,
 		Mounts:      t.mounts(s), VolumesFrom: volumesFrom(t, s), Files: t.files(s), ReadOnly: s.ReadOnly, ShmSize: int64(s.ShmSize),
@@ -211,16 +211,21 @@ func hosts(list types.HostsList) []pod.Host {
 	return out
 }
 
-// aliases are the names that links give to services.
-func aliases(links []string) []pod.Alias {
+// aliases are the names that links give to services, and external_links to containers.
+func aliases(s types.ServiceConfig) []pod.Alias {
 	var out []pod.Alias
-	for _, link := range links {
+	for _, link := range s.Links {
 		if service, name, ok := strings.Cut(link, ":"); ok && name != service {
 			out = append(out, pod.Alias{Name: name, Service: service})
 		}
 	}
+	for _, link := range s.ExternalLinks {
+		if container, name, ok := strings.Cut(link, ":"); ok && name != container {
+			out = append(out, pod.Alias{Name: name, Container: container})
+		}
+	}
 	slices.SortFunc(out, func(a, b pod.Alias) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Service, b.Service))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Container, b.Container))
 	})
 	return slices.Compact(out)
 }

@@ -49,7 +49,7 @@ func Hosts(c pod.Container, spec pod.Spec, gateway netip.Addr) []byte {
 		f.lines(s, names)
 	}
 	for _, a := range c.Aliases {
-		if count[a.Name] == 0 {
+		if count[a.Name] == 0 && a.Service != "" { // others are left to the resolver, which sees them come and go
 			f.alias(a, seen)
 		}
 	}

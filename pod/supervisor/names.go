@@ -18,7 +18,7 @@ func (n *network) tellNames(running []pod.Container, ready map[string]bool) erro
 	slices.SortFunc(running, func(a, b pod.Container) int { return strings.Compare(a.Name, b.Name) })
 	topology := n.pod.Topology
 	for cell, server := range n.names {
-		elsewhere, box := n.elsewhere(cell), n.sandbox
+		elsewhere, box := n.elsewhere(cell, linked(cell, running)), n.sandbox
 		server.Show(func() resolver.View {
 			v := view(cell, topology, running, ready)
 			v.Elsewhere = elsewhere
@@ -51,9 +51,10 @@ func servers(cell string, t pod.Topology) []netip.AddrPort {
 // view is what a cell knows of the containers that run.
 func view(cell string, t pod.Topology, running []pod.Container, ready map[string]bool) resolver.View {
 	var all []known
+	links := linked(cell, running)
 	for _, seen := range sandbox.See(cell, t, running) {
 		c := seen.Container
-		k := known{container: c.Name, names: lower(append(seen.Names(), c.Hostname)), addrs: seen.Addrs, ready: ready[c.Name]}
+		k := known{container: c.Name, names: lower(slices.Concat(seen.Names(), []string{c.Hostname}, links[c.Name])), addrs: seen.Addrs, ready: ready[c.Name]}
 		if !c.OneOff {
 			k.service, k.listens = c.Service, c.Listens
 		}
@@ -64,6 +65,19 @@ func view(cell string, t pod.Topology, running []pod.Container, ready map[string
 		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
 	}
 	return v
+}
+
+// linked are the names that the containers of a cell have for others by themselves, by container.
+func linked(cell string, running []pod.Container) map[string][]string {
+	names := map[string][]string{}
+	for _, c := range running {
+		for _, a := range c.Aliases {
+			if c.Cell == cell && a.Container != "" {
+				names[a.Container] = append(names[a.Container], a.Name)
+			}
+		}
+	}
+	return names
 }
 
 // known is what a view has of a container: no service for one of `run`.

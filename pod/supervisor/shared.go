@@ -131,8 +131,9 @@ func resident(c pod.Container, network pod.Network, t pod.Topology) (hub.Residen
 	return r, len(r.Addrs) > 0
 }
 
-// elsewhere is what a cell knows of the containers of other pods, those on its shared networks.
-func (n *network) elsewhere(cell string) func() resolver.View {
+// elsewhere is what a cell knows of the containers of other pods, those on its shared networks; links has further names by
+// container.
+func (n *network) elsewhere(cell string, links map[string][]string) func() resolver.View {
 	var seats []hub.Seat
 	for _, s := range n.shared() {
 		linked := func(c pod.Cell) bool {
@@ -149,7 +150,7 @@ func (n *network) elsewhere(cell string) func() resolver.View {
 		var all []known
 		for _, s := range seats {
 			for _, r := range s.Residents() {
-				all = append(all, known{r.Container, r.Names, r.Addrs, r.Ready, r.Service, r.Listens})
+				all = append(all, known{r.Container, lower(slices.Concat(r.Names, links[r.Container])), r.Addrs, r.Ready, r.Service, r.Listens})
 			}
 		}
 		return viewOf(all)
