@@ -170,15 +170,31 @@ func (u *surveyor) service(s types.ServiceConfig) {
 			u.limit(value{base, "volumes", []string{v.Target}}, "type", v.Type)
 		}
 	}
-	if s.NetworkMode == "host" || s.NetworkMode == "none" {
-		for _, p := range s.Ports {
-			keys := compose.PortKeys(s.Name, p)
-			u.limit(value{base, "ports", keys[len(keys)-1:]}, s.NetworkMode)
+	limited := ""
+	switch {
+	case s.NetworkMode == "host" || s.NetworkMode == "none":
+		limited = s.NetworkMode
+	case u.inward(s):
+		limited = "internal"
+	}
+	for _, p := range s.Ports {
+		if keys := compose.PortKeys(s.Name, p); limited != "" {
+			u.limit(value{base, "ports", keys[len(keys)-1:]}, limited)
 		}
 	}
 	u.logging(s.Logging, base)
 	u.restart(s, base)
 	u.updates(s, base)
+}
+
+// inward says whether all networks of a service are internal ones, as far as the file knows.
+func (u *surveyor) inward(s types.ServiceConfig) bool {
+	for key := range s.Networks {
+		if !u.project.Model.Networks[key].Internal {
+			return false
+		}
+	}
+	return len(s.Networks) > 0
 }
 
 // build tells of values of a build that go otherwise.
