@@ -136,21 +136,27 @@ func (c *call) pid(keep string) (int, error) {
 
 // Start implements Runtime.
 func (r *Program) Start(ctx context.Context, id string) error {
-	if r.cfg.Begin == nil {
-		return r.simple(ctx, "start", id)
-	}
-	err := ctx.Err()
-	switch {
-	case err != nil:
-	case !r.known(id):
-		err = ErrNotFound
-	default:
-		err = r.cfg.Begin(r.cfg.Root, id)
-	}
-	if err != nil {
+	if err := r.start(ctx, id); err != nil {
 		return fmt.Errorf("cannot start container %q: %w", id, err)
 	}
 	return nil
+}
+
+func (r *Program) start(ctx context.Context, id string) error {
+	switch err := ctx.Err(); {
+	case err != nil:
+		return err
+	case !r.known(id):
+		return ErrNotFound
+	case r.cfg.Begin != nil:
+		return r.cfg.Begin(r.cfg.Root, id)
+	case r.cfg.Kind == Crun:
+		if done, err := r.release(id); done || err != nil {
+			return err
+		}
+	}
+	_, err := r.output(ctx, "start", id)
+	return err
 }
 
 // Pause implements Runtime.

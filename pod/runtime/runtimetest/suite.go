@@ -34,7 +34,7 @@ func Suite(t *testing.T, open func(t *testing.T) runtime.Runtime) {
 	rootfs := buildRoot(t)
 	t.Cleanup(removeCgroups)
 	for name, test := range map[string]func(*fixture){
-		"lifecycle": lifecycle, "exit code": exitCode, "missing command": missingCommand, "double create": doubleCreate,
+		"lifecycle": lifecycle, "start once": startOnce, "start late": startLate, "exit code": exitCode, "missing command": missingCommand, "double create": doubleCreate,
 		"signal": signal, "delete force": deleteForce, "absent": absent, "tty": tty, "pause": pause,
 		"exec": execOutput, "exec codes": execCodes, "exec tree": execTree, "exec cancelled": execCancelled, "exec tty": execTTY,
 		"exec missing": execMissing, "exec killed early": execKilledEarly,

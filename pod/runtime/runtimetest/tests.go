@@ -41,6 +41,28 @@ func lifecycle(f *fixture) {
 	f.wantError(err, runtime.ErrNotFound, f.id)
 }
 
+// startOnce: what runs is not started again, and runs on.
+func startOnce(f *fixture) {
+	_, out := f.run("/probe", "term")
+	out.line(f)
+	if err := f.r.Start(f.Context(), f.id); err == nil {
+		f.Error("it was started twice")
+	}
+	f.wantStatus(runtime.Running)
+}
+
+// startLate: what was killed before its start cannot be started.
+func startLate(f *fixture) {
+	made, err := f.r.Create(f.Context(), f.bundle(false, "/probe", "term"))
+	f.must(err)
+	f.must(f.r.Kill(f.Context(), f.id, unix.SIGKILL, false))
+	f.reap(made.PID)
+	if err := f.r.Start(f.Context(), f.id); err == nil {
+		f.Error("what was killed was started")
+	}
+	f.wantStatus(runtime.Stopped)
+}
+
 func exitCode(f *fixture) {
 	pid, _ := f.run("/probe", "exit", "43")
 	if code := f.reap(pid).ExitStatus(); code != 43 {
