@@ -40,3 +40,34 @@ func TestForwardPolicyDrop(t *testing.T) {
 		t.Errorf("left in the host's chains:\n%s", after)
 	}
 }
+
+// TestForwardPolicyComesLater: a chain that drops and comes after the pod, or is written anew, leaves it its way out; when the pod has
+// gone, nothing of it is left or comes back.
+func TestForwardPolicyComesLater(t *testing.T) {
+	host(t)
+	machine, host4, _, _ := outside(t)
+	s, err := Create(t.Context(), config(t, "policy"))
+	must(t, err)
+	defer s.Close()
+	echoTCP(t, s, 7001)
+	_, err = s.Publish([]pod.Port{tcp("web", 18401, 7001)})
+	must(t, err)
+	reached := func() bool {
+		got, err := ask(machine, host4, 18401)
+		return err == nil && got == "7001 saw 198.51.100.2\nhello"
+	}
+	for _, family := range []string{"ip6", "ip"} {
+		run(t, "nft", fmt.Sprintf("table %s filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }", family))
+		t.Cleanup(func() { run(t, "nft", "delete table "+family+" filter") })
+	}
+	eventually(t, "a port is reached behind a chain that came after the pod", reached)
+	run(t, "nft", "flush chain ip filter FORWARD")
+	eventually(t, "a port is reached behind a chain that was written anew", reached)
+	if got := strings.Count(run(t, "nft", "list", "table", "ip", "filter"), linkName("pctpolicy")); got != 2 {
+		t.Errorf("the link is named %d times, not once each way", got)
+	}
+	must(t, s.Close())
+	if left := run(t, "nft", "list", "ruleset"); strings.Contains(left, linkName("pctpolicy")) {
+		t.Errorf("left in the host's chains:\n%s", left)
+	}
+}

@@ -15,8 +15,7 @@ import (
 	"github.com/pcompose/pcompose/pod"
 )
 
-// veth is an outlet made of a point-to-point pair of links, host routes and a table of rules. It keeps no
-// sockets open: a pod at rest costs nothing here.
+// veth is an outlet made of a point-to-point pair of links, host routes and a table of rules.
 type veth struct {
 	id      string
 	v4, v6  netip.Addr
@@ -24,8 +23,9 @@ type veth struct {
 	// bytes is the MTU of the pair.
 	bytes int
 	// udp are the UDP ports in force.
-	udp  []way
-	warn func(format string, args ...any)
+	udp []way
+	// lookout sees to the rules in the chains of others.
+	lookout *lookout
 }
 
 const podLink = "eth0"
@@ -51,7 +51,7 @@ func attachVeth(c Config, cell *namespace) (u *veth, err error) {
 	if err := removeLink(host, linkName(c.ID)); err != nil {
 		return nil, err
 	}
-	u = &veth{id: c.ID, warn: c.warn}
+	u = &veth{id: c.ID}
 	used, err := usedPrefixes(host)
 	if err != nil {
 		return nil, err
@@ -77,10 +77,12 @@ func attachVeth(c Config, cell *namespace) (u *veth, err error) {
 	if err := u.configureHost(host, index); err != nil {
 		return nil, fmt.Errorf("cannot configure link %q: %w", linkName(c.ID), err)
 	}
-	if err := u.forward(nil); err != nil {
+	u.lookout = newLookout(c)
+	if err := errors.Join(u.forward(nil), enableForwarding(u.v6.IsValid())); err != nil {
+		u.lookout.end()
 		return nil, err
 	}
-	return u, enableForwarding(u.v6.IsValid())
+	return u, nil
 }
 
 // findVeth finds what attachVeth made, by the link's name and what is in the cell.
@@ -106,7 +108,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot list routes of the pod: %w", err)
 	}
-	u := &veth{id: c.ID, warn: c.warn, bytes: link.Attrs().MTU}
+	u := &veth{id: c.ID, bytes: link.Attrs().MTU}
 	for _, r := range routes {
 		if gw, ok := netip.AddrFromSlice(r.Gw); ok && isDefault(r) {
 			u.gateway = gw.Unmap()
@@ -130,6 +132,7 @@ func findVeth(c Config, cell *namespace) (*veth, error) {
 	if six := address6(u.v4); all[six] {
 		u.v6 = six
 	}
+	u.lookout = newLookout(c)
 	return u, nil
 }
 
@@ -141,13 +144,11 @@ func (u *veth) routes() bool { return true }
 
 func (u *veth) files() map[string]*os.File { return map[string]*os.File{} }
 
-func (u *veth) release() {}
+func (u *veth) release() { u.lookout.end() }
 
 func (u *veth) forward(ways []way) error {
 	// Before the table, since the kernel has others wait while it frees what a transaction deleted.
-	if err := acceptForwarded(u.id); err != nil {
-		u.warn("%v", err) // on most hosts all goes without
-	}
+	u.lookout.look()
 	if err := applyRules(u, ways); err != nil {
 		return err
 	}
@@ -168,6 +169,7 @@ func (u *veth) forward(ways []way) error {
 }
 
 func (u *veth) detach() error {
+	u.lookout.end()
 	err := Remove(u.id)
 	if len(u.udp) > 0 {
 		err = errors.Join(err, u.forgetUDP())
