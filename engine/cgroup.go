@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pcompose/pcompose/engine/scope"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,14 +22,19 @@ const cgroupMount = "/sys/fs/cgroup"
 const reapedWithin = 10 * time.Second
 
 // endCgroup kills what runs in a cgroup and removes it, with those below it, from every hierarchy. Runtimes remove
-// the containers' own, not their parent. Idempotent: one that is not there is removed; "" is none.
+// the containers' own, not their parent. A scope goes by systemd, which would believe in it for ever if somebody else
+// removed it. Idempotent: one that is not there is removed; "" is none.
 func endCgroup(ctx context.Context, cgroup string) error {
 	if cgroup == "" {
 		return nil
 	}
 	deadline := time.Now().Add(reapedWithin)
+	remove := func() error { return removeCgroup(cgroupDirs(cgroup)) }
+	if scope.Is(cgroup) {
+		remove = func() error { return emptyScope(filepath.Join(cgroupMount, cgroup)) }
+	}
 	for {
-		err := removeCgroup(cgroupDirs(cgroup))
+		err := remove()
 		if err == nil || !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 			return err
 		}
@@ -50,6 +57,21 @@ func cgroupDirs(cgroup string) []string {
 		dirs = append(dirs, filepath.Join(cgroupMount, h.Name(), cgroup))
 	}
 	return dirs
+}
+
+// emptyScope kills all that is in a scope; EBUSY until systemd has seen that and removed it.
+func emptyScope(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			err = errors.Join(err, removeCgroup([]string{filepath.Join(dir, e.Name())}))
+		}
+	}
+	killCgroup(dir)
+	return errors.Join(err, fmt.Errorf("systemd has not removed %s: %w", dir, unix.EBUSY))
 }
 
 // removeCgroup kills what is in cgroups and removes them, deepest first. It tells the first that it could not.

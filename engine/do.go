@@ -27,7 +27,7 @@ func (p *Project) Do(ctx context.Context, action planner.Action, report func(exe
 	case planner.CreateVolume:
 		return p.engine.volumes.Create(a.Volume)
 	case planner.CreateSandbox:
-		return p.createSandbox(ctx, a)
+		return p.createSandbox(ctx, a, report)
 	case planner.PublishPorts:
 		_, err := p.client().ask(ctx, control.Request{Publish: &control.Publish{Ports: a.Ports}})
 		return err

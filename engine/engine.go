@@ -197,12 +197,3 @@ func containerCgroup(p *Project, r state.Record) string {
 	}
 	return filepath.Join(parent, r.ID)
 }
-
-// cgroup is the parent of a pod's cgroups, "" where this user can make none.
-func (e *Engine) cgroup(project string) string {
-	d := e.delegation()
-	if d.none {
-		return ""
-	}
-	return filepath.Join("/", d.base, "pcompose-"+project+"-"+e.podID(project))
-}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pcompose/pcompose/engine/execute"
 	"github.com/pcompose/pcompose/engine/state"
 	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/planner"
@@ -23,9 +24,9 @@ import (
 
 // createSandbox starts the pod's keeper and supervisor, which make its namespaces, and binds its published ports.
 // It returns when that is done: no container starts before every port is held.
-func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox) error {
+func (p *Project) createSandbox(ctx context.Context, a planner.CreateSandbox, report func(execute.Progress)) error {
 	if !p.client().up() {
-		if err := startKeeper(ctx, p, a); err != nil {
+		if err := startKeeper(ctx, p, a, report); err != nil {
 			return fmt.Errorf("cannot start the pod's supervisor: %w", err)
 		}
 	}
@@ -79,7 +80,8 @@ func findRuntime(name string) (path string, kind runtime.Kind, err error) {
 	})
 }
 
-func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error {
+// startKeeper starts the pod's keeper. report takes what the pod must go without.
+func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox, report func(execute.Progress)) error {
 	program, kind, err := p.engine.runtime()
 	if err != nil {
 		return err
@@ -92,12 +94,12 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 	if err := os.MkdirAll(filepath.Join(dir, "containers"), 0o700); err != nil {
 		return err
 	}
-	err = control.WritePod(dir, control.Pod{
+	made := control.Pod{
 		Name: p.name, ID: p.engine.podID(p.name), Topology: a.Topology, Runtime: program, RuntimeKind: string(kind),
 		LockFile: filepath.Join(p.engine.cfg.RunRoot, "addresses.lock"), Cgroup: p.engine.cgroup(p.name),
 		Events: eventsFile(p.engine, p.name), Outlet: out, Hubs: hubsDir(p.engine),
-	})
-	if err != nil {
+	}
+	if err := control.WritePod(dir, made); err != nil {
 		return err
 	}
 	socket, err := control.Listen(dir)
@@ -113,6 +115,18 @@ func startKeeper(ctx context.Context, p *Project, a planner.CreateSandbox) error
 		Dir: dir, Supervisor: []string{"pcompose", control.SupervisorCommand, dir}, Socket: socket, Mark: mark,
 		// Supervisors are told everything by file: the caller's environment, and its secrets, stay out.
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Admit: func(pid int) error {
+			if !p.engine.delegation().systemd {
+				return nil
+			}
+			err := putIntoScope(made.Cgroup, p.name, pid)
+			if err == nil {
+				return nil
+			}
+			report(execute.Progress{Warning: fmt.Sprintf("limits of containers are not applied: %v", err)})
+			made.Cgroup = ""
+			return control.WritePod(dir, made)
+		},
 	})
 	return err
 }

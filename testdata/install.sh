@@ -36,6 +36,8 @@ git git
 ps procps
 unshare util-linux
 script bsdutils
+/usr/lib/systemd/systemd systemd
+perl perl-base
 '
 
 packages() {

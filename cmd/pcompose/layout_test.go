@@ -51,7 +51,7 @@ var layout = map[string][]string{
 	"pod/supervisor":          {"pod", "pod/control", "pod/events", "pod/hub", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox"},
 
 	"engine": {
-		"engine/archive", "engine/build", "engine/cache", "engine/execute", "engine/image", "engine/network", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
+		"engine/archive", "engine/build", "engine/cache", "engine/execute", "engine/image", "engine/network", "engine/ocispec", "engine/provider", "engine/rootfs", "engine/scope", "engine/secret", "engine/state", "engine/usage", "engine/userns", "engine/volume",
 		"planner", "pod", "pod/control", "pod/events", "pod/hub", "pod/keeper", "pod/lifecycle", "pod/logs", "pod/pid1", "pod/resolver", "pod/runtime", "pod/runtime/builtin", "pod/sandbox",
 	},
 	"engine/archive":  {},
@@ -68,6 +68,7 @@ var layout = map[string][]string{
 	"engine/offline":  {"engine/archive", "engine/cache", "engine/image"},
 	"engine/provider": {"pod"},
 	"engine/rootfs":   {},
+	"engine/scope":    {},
 	"engine/secret":   {"pod"},
 	"engine/state":    {"pod"},
 	"engine/usage":    {},

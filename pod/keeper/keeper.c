@@ -183,6 +183,18 @@ static int mark(const char *file)
 	return fd < 0 ? -1 : fcntl(fd, F_SETLK, &l);
 }
 
+// admitted waits for the word of who started us, at whose end it says no.
+static int admitted(void)
+{
+	char c;
+	ssize_t n;
+	do n = read(0, &c, 1); while (n < 0 && errno == EINTR);
+	int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (none > 0) dup2(none, 0), close(none);
+	errno = ECANCELED;
+	return n == 1 ? 0 : -1;
+}
+
 // keep is the whole life: arguments are NAME, directory, steady milliseconds, 1 if there is a control socket to
 // keep, the file to mark, then the supervisor's argv.
 static int keep(void)
@@ -199,6 +211,7 @@ static int keep(void)
 	if (kept >= end) return fail("cannot take arguments");
 	int socket = *kept == '1';
 	close_from(READY_FD + 1 + socket);
+	if (admitted()) return fail("cannot begin");
 	for (char *p = steady; *p >= '0' && *p <= '9'; p++) k.steady = k.steady * 10 + (*p - '0');
 	const char *marked = kept + strlen(kept) + 1;
 	for (const char *p = marked + strlen(marked) + 1; p < end; p += strlen(p) + 1) {

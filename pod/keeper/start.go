@@ -36,6 +36,8 @@ type Config struct {
 	// Mark is a file whose byte at the keeper's process ID it locks for reading as long as it lives: who looks for a
 	// process in its namespaces finds it. "" for none.
 	Mark string
+	// Admit is called with the process of the keeper before that does anything, and its error ends it; nil admits it.
+	Admit func(pid int) error
 	// Steady is how long a supervisor must live for its death to start the next one at once; 0 is a second.
 	// Earlier deaths are answered at once the first time, then after 50 ms, doubling up to 5 s.
 	Steady time.Duration
@@ -72,11 +74,28 @@ func start(ctx context.Context, c Config) (int, error) {
 		return 0, err
 	}
 	defer ready.Close()
+	wait, begin, err := os.Pipe()
+	if err != nil {
+		return 0, errors.Join(err, told.Close())
+	}
+	defer begin.Close()
 	cmd := command(c, log, told)
+	cmd.Stdin = wait
 	err = cmd.Start()
 	told.Close()
+	wait.Close()
 	if err != nil {
 		return 0, err
+	}
+	if c.Admit != nil {
+		err = c.Admit(cmd.Process.Pid)
+	}
+	if err == nil {
+		_, err = begin.WriteString("!")
+	}
+	if err != nil {
+		begin.Close() // without the word it ends
+		return 0, errors.Join(err, cmd.Wait())
 	}
 	stop := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Unix(1, 0)) }) // fails once it is closed
 	defer stop()
