@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pcompose/pcompose/engine/image"
+	"github.com/pcompose/pcompose/engine/rootfs"
 	"github.com/pcompose/pcompose/engine/userns"
 	"github.com/pcompose/pcompose/pod"
 	"go.podman.io/storage/pkg/idtools"
@@ -41,8 +42,10 @@ type Bind struct {
 	Foreign  bool
 	// Mine says that it belongs to the caller, who is not root.
 	Mine bool
-	// User is whom the container runs as, "UID:GID", or a name that its image knows.
+	// User is whom the container runs as, "UID:GID", or with Named a name whose number nobody here knows: the image is not in
+	// the store, or does not have it.
 	User   string
+	Named  bool
 	Access Access
 	// Host is what User's numbers are on the host, for chown(1); "" where they are not known.
 	Host string
@@ -65,33 +68,57 @@ func Binds(e *Engine, c pod.Container) ([]Bind, error) {
 		}
 		n.uids, n.gids = []idtools.IDMap{{Size: uids}}, []idtools.IDMap{{Size: gids}}
 	}
-	who := cmp.Or(whoRuns(c, storedConfig(e, c.Image)), "0:0")
+	who := ""
 	var all []Bind
 	for _, m := range c.Mounts {
 		var st unix.Stat_t
 		if m.Type != pod.MountBind || unix.Stat(m.Source, &st) != nil {
 			continue
 		}
+		if who == "" {
+			who = whoOf(e, c)
+		}
 		all = append(all, n.bind(c, m, st, who))
 	}
 	return all, nil
 }
 
-// storedConfig is an image's configuration, none where the image or the whole store is not there yet.
-func storedConfig(e *Engine, ref string) image.RunConfig {
+// whoOf is whom a container runs as, in numbers where its image is in the store: names are those of its account files.
+func whoOf(e *Engine, c pod.Container) string {
+	store, id := storedImage(e, c.Image)
+	if store == nil {
+		return cmp.Or(whoRuns(c, image.RunConfig{}), "0:0")
+	}
+	config, _ := store.Config(id) // one that cannot be read says nothing
+	who := cmp.Or(whoRuns(c, config), "0:0")
+	if _, _, ok := numbers(who); ok {
+		return who
+	}
+	root, err := store.Storage().MountImage(id, nil, "")
+	if err != nil {
+		return who
+	}
+	found, err := rootfs.User(root, who, nil)
+	if _, unmountErr := store.Storage().UnmountImage(id, false); err != nil || unmountErr != nil {
+		return who
+	}
+	return fmt.Sprintf("%d:%d", found.UID, found.GID)
+}
+
+// storedImage finds an image by its name; nil where it, or the whole store, is not there yet.
+func storedImage(e *Engine, ref string) (store *image.Store, id string) {
 	if _, err := os.Stat(filepath.Join(image.ReadSetup().Storage.GraphRoot, "overlay-images")); err != nil || ref == "" {
-		return image.RunConfig{}
+		return nil, ""
 	}
 	store, err := e.store()
 	if err != nil {
-		return image.RunConfig{}
+		return nil, ""
 	}
 	found, err := store.Lookup(ref)
 	if err != nil {
-		return image.RunConfig{}
+		return nil, ""
 	}
-	config, _ := store.Config(found.ID) // as an image that is not there
-	return config
+	return store, found.ID
 }
 
 // names are the IDs of a container's user namespace in terms of this process's.
@@ -121,6 +148,7 @@ func (n names) bind(c pod.Container, m pod.Mount, st unix.Stat_t, who string) Bi
 		b.GID = nobody
 	}
 	user, group, ok := numbers(who)
+	b.Named = !ok
 	if !ok || n.auto {
 		return b
 	}

@@ -113,7 +113,13 @@ static pid_t start(char **argv, int go[2], int said[2])
 	close(go[1]); // so that the end of who started us ends us
 	dup2(said[1], 1);
 	dup2(said[1], 2);
-	if (read(go[0], &c, 1) == 1) execvp(argv[0], argv);
+	if (read(go[0], &c, 1) == 1) {
+		execvp(argv[0], argv);
+		// In one write: the other program may have something to say, too.
+		static char text[64];
+		strcat(strcpy(text, argv[0]), errno == ENOENT ? " is not installed\n" : " cannot be executed\n");
+		if (write(2, text, strlen(text)) < 0) _exit(126);
+	}
 	_exit(127);
 }
 

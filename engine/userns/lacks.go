@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/user"
 	"strconv"
 	"strings"
@@ -51,25 +50,20 @@ func whySingle(o owner, said string) string {
 	if missing := missingRanges(o, uids, gids); missing != "" {
 		return missing
 	}
-	var programs []string
-	for _, name := range []string{"newuidmap", "newgidmap"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			return name + " is not installed (apt install uidmap; dnf install shadow-utils; apk add shadow-uidmap; pacman -S shadow)"
-		}
-		programs = append(programs, path)
-	}
-	return explain(programs, strings.TrimSpace(said))
+	return explain(strings.TrimSpace(said))
 }
 
 // explain words a failure of newuidmap or newgidmap, which must be root's with the set-user-ID bit or a capability.
-func explain(programs []string, said string) string {
-	for i, file := range []string{"uid_map", "gid_map"} {
-		if strings.Contains(said, "write to "+file+" failed") {
-			return fmt.Sprintf("%s may not map IDs: it lacks its set-user-ID bit or its file capability (sudo chmod u+s %s, or install its package again): %s", programs[i], programs[i], said)
+func explain(said string) string {
+	for _, p := range []struct{ program, file string }{{"newuidmap", "uid_map"}, {"newgidmap", "gid_map"}} {
+		if strings.Contains(said, p.program+" is not installed") {
+			return p.program + " is not installed (apt install uidmap; dnf install shadow-utils; apk add shadow-uidmap; pacman -S shadow)"
+		}
+		if strings.Contains(said, "write to "+p.file+" failed") {
+			return fmt.Sprintf("%s may not map IDs: it lacks its set-user-ID bit or its file capability (sudo chmod u+s $(command -v %s), or install its package again): %s", p.program, p.program, said)
 		}
 	}
-	return fmt.Sprintf("%s fails: %s", strings.Join(programs, " or "), cmp.Or(said, "it does not say why"))
+	return "newuidmap or newgidmap fails: " + cmp.Or(said, "it does not say why")
 }
 
 // missingRanges says which entries are missing, with the lines to add; "" where none is.

@@ -101,10 +101,10 @@ func bindFixes(c pod.Container, b engine.Bind) []string {
 	return append(fixes, fmt.Sprintf("chown -R %s %s", b.Host, b.Source))
 }
 
-// printBinds prints those that containers cannot use as they mean to.
+// printBinds prints those that containers cannot use as they mean to, and those of which that is not known.
 func printBinds(env *Env, all []checkedBind) {
 	for _, b := range all {
-		if b.enough() {
+		if b.enough() && !b.bind.Named {
 			continue
 		}
 		owner, may := fmt.Sprintf("is %d:%d's in the container", b.UID, b.GID), "write"
@@ -118,6 +118,11 @@ func printBinds(env *Env, all []checkedBind) {
 			may = "read"
 		}
 		at := compose.Position{File: b.File, Line: b.Line, Column: b.Column}
+		if b.bind.Named {
+			env.ui.Line("%s: %s: %s (%s) %s: it runs as %q, whose number only its image knows, and that is not in the store or does not have it: pull it and check again",
+				at, b.Path, b.Source, b.Mode, owner, b.User)
+			continue
+		}
 		env.ui.Line("%s: %s: %s (%s) %s: it runs as %s and may not %s it", at, b.Path, b.Source, b.Mode, owner, b.User, may)
 		for _, fix := range b.Fix {
 			env.ui.Line("  fix: %s", fix)
