@@ -93,11 +93,6 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 	}
 	defer c.close()
 	c.bundle = o.Bundle
-	if r.cfg.NoCgroups {
-		if err := withoutCgroup(filepath.Join(o.Bundle, "config.json")); err != nil {
-			return Created{}, err
-		}
-	}
 	args := []string{"create", "--bundle", o.Bundle, "--pid-file", c.path("pid")}
 	streams := streams{o.Stdin, o.Stdout, o.Stderr}
 	var console *net.UnixListener
@@ -119,38 +114,6 @@ func (r *Program) create(ctx context.Context, o CreateOptions) (Created, error) 
 		made.Console, err = receiveConsole(console, time.Now().Add(time.Second))
 	}
 	return made, err
-}
-
-// withoutCgroup takes the cgroup and its limits out of a container's configuration, where it has any: it was made before it
-// was known that there would be none. Idempotent.
-func withoutCgroup(file string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	var all map[string]json.RawMessage
-	var linux map[string]json.RawMessage
-	if err := json.Unmarshal(text, &all); err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
-	}
-	if err := json.Unmarshal(all["linux"], &linux); err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
-	}
-	if _, ok := linux["cgroupsPath"]; !ok {
-		return nil
-	}
-	delete(linux, "cgroupsPath")
-	delete(linux, "resources")
-	if all["linux"], err = json.Marshal(linux); err != nil {
-		return err
-	}
-	if text, err = json.Marshal(all); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
 }
 
 // pid reads what the runtime wrote and keeps it in the caller's file. The runtime does not write there itself: runc's

@@ -31,6 +31,9 @@ func (s *Supervisor) launch(ctx context.Context, c *container) {
 	broken, b := s.network.broken, c.bundle // the loop's, which an update changes
 	go func() {
 		l, err := launched{}, broken
+		if err == nil && s.network.pod.Cgroup == "" && b.Cgroup != "" {
+			err = withoutCgroup(filepath.Join(s.bundleDir(b.ID), "config.json"))
+		}
 		if err == nil {
 			l, err = (&starter{s.keeper, runtimeOf(s, b), s.bundleDir(b.ID)}).start(ctx, b)
 		}
