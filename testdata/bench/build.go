@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,9 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // builtStages are those of the Dockerfile that is built.
@@ -103,67 +99,6 @@ func (c *contender) build(folder string, args ...string) (time.Duration, error) 
 		return c.run(append(append(slices.Clone(c.engine), "build", "--network", "host", "-t", "pct-bench-built"), append(args, folder)...)...)
 	}
 	return c.compose(filepath.Join(folder, "compose.yaml"), append([]string{"build"}, args...)...)
-}
-
-// pulled are the images that are pulled.
-func pulled() []string { return []string{"nginx:1.22", "redis:7", "postgres:15", "node:20"} }
-
-// pulls measures the pull of images that nobody has, from the lab's registry.
-func pulls(dir string, o options, contenders []*contender) error {
-	registry := os.Getenv("PCT_REGISTRY")
-	conf := filepath.Join(dir, "registries.conf")
-	err := writeFile(conf, fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", registry))
-	if err != nil {
-		return err
-	}
-	var names []string
-	file := "services:\n"
-	for i, image := range pulled() {
-		full := registry + "/library/" + image
-		ref, err := name.ParseReference(full, name.Insecure)
-		if err == nil {
-			_, err = remote.Image(ref) // the lab makes some when they are first asked for
-		}
-		if err != nil {
-			return err
-		}
-		names = append(names, full)
-		file += fmt.Sprintf("  s%d: {image: %q}\n", i, full)
-	}
-	path := filepath.Join(dir, "pull", "compose.yaml")
-	if err := writeFile(path, file); err != nil {
-		return err
-	}
-	times := results{}
-	const step = "pull of four images"
-	for range o.runs {
-		for _, c := range contenders {
-			took, err := c.pull(path, conf, names)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			times.add(c.name, 0, step, took-c.overhead)
-		}
-	}
-	printBuilds(os.Stdout, contenders, times, 0, []string{step})
-	return nil
-}
-
-// pull pulls images, and removes them afterwards.
-func (c *contender) pull(file, conf string, names []string) (took time.Duration, err error) {
-	switch {
-	case c.engine == nil:
-		c.env = append(c.env, "CONTAINERS_REGISTRIES_CONF="+conf)
-		took, err = c.compose(file, "pull")
-		_, gone := c.run(append(slices.Clone(c.argv), append([]string{"image", "rm", "-f"}, names...)...)...)
-		return took, errors.Join(err, gone)
-	case c.name == "podman-compose":
-		took, err = c.run(append(slices.Clone(c.engine), append([]string{"pull", "-q", "--tls-verify=false"}, names...)...)...)
-	default:
-		took, err = c.compose(file, "pull")
-	}
-	_, gone := c.run(append(slices.Clone(c.engine), append([]string{"rmi", "-f"}, names...)...)...)
-	return took, errors.Join(err, gone)
 }
 
 // flagshipBase is what the Dockerfile of the flagship begins with.

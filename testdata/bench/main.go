@@ -28,6 +28,7 @@ func main() {
 	only := flag.String("only", "pcompose,docker,podman", "who takes part")
 	flag.BoolVar(&o.network, "network", false, "measure nothing but throughput and the cost of cells")
 	flag.BoolVar(&o.builds, "builds", false, "measure nothing but builds and pulls")
+	flag.BoolVar(&o.pulls, "pulls", false, "measure nothing but pulls")
 	flag.StringVar(&o.flagship, "flagship", "", "a `folder` to build too, which takes minutes")
 	flag.Parse()
 	for _, n := range strings.Split(*services, ",") {
@@ -55,6 +56,7 @@ type options struct {
 	only          []string
 	network       bool
 	builds        bool
+	pulls         bool
 	flagship      string
 }
 
@@ -108,6 +110,8 @@ func bench(o options) error {
 		return throughput(dir, o, contenders)
 	case o.builds:
 		return builds(dir, o, contenders)
+	case o.pulls:
+		return pulls(dir, o, contenders)
 	}
 	floor, err := newFloor(dir, slices.Max(o.services))
 	if err != nil {
