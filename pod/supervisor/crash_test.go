@@ -181,6 +181,24 @@ func TestKillKeeper(t *testing.T) {
 	f.wantCounted(id, 50)
 }
 
+// TestStartAfterAllDied: what ended with its keeper and supervisor is started by who asks for it, also while they
+// still see to its end.
+func TestStartAfterAllDied(t *testing.T) {
+	f := newPod(t)
+	id := f.start(pod.Container{}, "exec sleep 1000")
+	for range 2 {
+		pid := f.run(id).PID
+		f.killAll()
+		f.must(syscall.Kill(pid, syscall.SIGKILL))
+		f.gone(pid)
+		f.keep()
+		f.want(start(id))
+		if run := f.run(id); run.State != pod.StateRunning || run.PID == pid {
+			t.Fatalf("%+v, was process %d", run, pid)
+		}
+	}
+}
+
 // knowsExits says whether this kernel tells an exit code by pidfd.
 func knowsExits() bool {
 	var u unix.Utsname

@@ -70,7 +70,8 @@ func runs(run control.Run) bool {
 	return run.Run.PID != 0 && err == nil && start == run.Start
 }
 
-// watchOrphan waits for the end of a process that another process reaps.
+// watchOrphan waits for the end of a process that another process reaps. One that has ended already, and is not reaped yet,
+// does not count as running from now on.
 func (s *Supervisor) watchOrphan(ctx context.Context, c *container) {
 	pid, start := c.run.Run.PID, c.run.Start
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
@@ -78,21 +79,41 @@ func (s *Supervisor) watchOrphan(ctx context.Context, c *container) {
 		s.end(ctx, c, time.Now(), pod.UnknownExit)
 		return
 	}
+	if hasEnded(fd, 0) {
+		s.endOrphan(ctx, c, fd)
+		return
+	}
 	go func() {
-		defer unix.Close(fd)
-		for {
-			_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-			if !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-		code := exitOf(fd)
+		hasEnded(fd, -1)
 		s.post(ctx, func() {
-			if c.run.Run.PID == pid && c.run.Start == start && !c.ending {
-				s.end(ctx, c, time.Now(), code)
+			if c.run.Run.PID != pid || c.run.Start != start || c.ending {
+				unix.Close(fd)
+				return
 			}
+			s.endOrphan(ctx, c, fd)
 		})
 	}()
+}
+
+// endOrphan ends a container whose process has ended, once its exit code is known or will not be. It takes the pidfd.
+func (s *Supervisor) endOrphan(ctx context.Context, c *container, fd int) {
+	c.ending = true
+	at := time.Now()
+	go func() {
+		code := exitOf(fd)
+		unix.Close(fd)
+		s.post(ctx, func() { s.end(ctx, c, at, code) })
+	}()
+}
+
+// hasEnded waits for the end of a pidfd's process, some milliseconds or -1 for ever, and says whether it came.
+func hasEnded(fd, within int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, within)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }
 
 // pidfdInfo is struct pidfd_info of linux/pidfd.h, its first version.

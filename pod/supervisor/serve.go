@@ -182,6 +182,10 @@ func stopped(c *container) (bool, error) {
 // startAndWait starts a container and replies when its process runs, or could not be started. One that has
 // ended by then was started all the same.
 func (s *server) startAndWait(ctx context.Context, id string) (control.Reply, error) {
+	// Whose process has ended runs only in name, until its output is stored: nothing would be started, and told of.
+	if _, err := s.inContainer(ctx, id, nil, func(c *container) (bool, error) { return !c.ending, nil }); err != nil {
+		return control.Reply{}, err
+	}
 	return s.inContainer(ctx, id, func(c *container) error {
 		if s.forgotten[id] {
 			return fmt.Errorf("cannot start container %q: it is being removed", c.bundle.Container.Name)
