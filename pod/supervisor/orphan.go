@@ -80,7 +80,7 @@ func (s *Supervisor) watchOrphan(ctx context.Context, c *container) {
 		return
 	}
 	if hasEnded(fd, 0) {
-		s.endOrphan(ctx, c, fd)
+		endOrphan(ctx, s, c, fd)
 		return
 	}
 	go func() {
@@ -90,13 +90,13 @@ func (s *Supervisor) watchOrphan(ctx context.Context, c *container) {
 				unix.Close(fd)
 				return
 			}
-			s.endOrphan(ctx, c, fd)
+			endOrphan(ctx, s, c, fd)
 		})
 	}()
 }
 
 // endOrphan ends a container whose process has ended, once its exit code is known or will not be. It takes the pidfd.
-func (s *Supervisor) endOrphan(ctx context.Context, c *container, fd int) {
+func endOrphan(ctx context.Context, s *Supervisor, c *container, fd int) {
 	c.ending = true
 	at := time.Now()
 	go func() {
