@@ -125,7 +125,8 @@ func Path(systemd, name string) string { return filepath.Join(systemd, slice, na
 // Is says whether a cgroup is a scope.
 func Is(cgroup string) bool { return strings.HasSuffix(cgroup, suffix) }
 
-// Enter puts a process into a scope, given its cgroup, and makes the scope where it is not there. It returns when that is done. The scope has no limits of its own, and goes, also when it failed, with its last process.
+// Enter puts a process into a scope, given its cgroup, and makes the scope where it is not there. It returns when that is
+// done. The scope has no limits of its own, and goes, also when it failed, with its last process.
 func (s *Systemd) Enter(cgroup, description string, pid int) error {
 	name := filepath.Base(cgroup)
 	err := s.within(func() error {

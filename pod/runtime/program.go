@@ -47,7 +47,7 @@ func (c Config) Before() []string {
 	return slices.Clone(c.Args)
 }
 
-// Program is a Runtime that runs a program for each operation: two for a container's create and start, nothing stays.
+// Program is a Runtime that runs a program for each operation, except a start where it knows better (see release); nothing stays.
 type Program struct {
 	cfg Config
 	// creating holds the ids of creates at work: runc 1.1, run twice at once for one id, lets the loser remove the
