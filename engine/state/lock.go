@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +16,8 @@ import (
 
 // Lock takes the project's lock, which one command holds at a time. When another one has it, waiting is
 // called once with a description of the holder, and Lock waits. The lock ends with the file: a holder that
-// is killed frees it (flock(2)).
+// is killed frees it (flock(2)). What one left that was killed before it remembered the project, or after it forgot it,
+// is removed by the next.
 func (s *Store) Lock(ctx context.Context, project, command string, waiting func(holder string)) (unlock func(), err error) {
 	if err := validName(project); err != nil {
 		return nil, err
@@ -28,7 +30,20 @@ func (s *Store) Lock(ctx context.Context, project, command string, waiting func(
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock project %q: %w", project, err)
 	}
-	return hold(f, command), nil
+	unlock = hold(f, command)
+	if err := s.sweep(project); err != nil {
+		unlock()
+		return nil, fmt.Errorf("cannot remove what is left of project %q: %w", project, err)
+	}
+	return unlock, nil
+}
+
+// sweep removes a state directory that remembers nothing.
+func (s *Store) sweep(project string) error {
+	if _, err := os.Stat(s.memory(project)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(s.Dir(project))
 }
 
 // ErrWatched says that another process watches a project's files.

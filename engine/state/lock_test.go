@@ -231,3 +231,37 @@ func TestLockStress(t *testing.T) {
 		}
 	}
 }
+
+// TestSwept: whoever takes the lock of a project that is not remembered removes what a killed command left of it, and
+// nothing of one that is.
+func TestSwept(t *testing.T) {
+	for name, remembered := range map[string]bool{"remembered": true, "forgotten": false} {
+		t.Run(name, func(t *testing.T) {
+			s := state.New(t.TempDir(), t.TempDir())
+			left := filepath.Join(s.Dir("shop"), "logs", "id")
+			if err := os.MkdirAll(left, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if remembered {
+				e, err := s.Edit("shop")
+				if err == nil {
+					err = e.Change(func(*state.Project) {})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			unlock, err := s.Lock(t.Context(), "shop", "pcompose down", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unlock()
+			if _, err := os.Stat(left); (err == nil) != remembered {
+				t.Errorf("%s: %v", left, err)
+			}
+			if _, err := os.Stat(s.Dir("shop")); (err == nil) != remembered {
+				t.Errorf("%s: %v", s.Dir("shop"), err)
+			}
+		})
+	}
+}

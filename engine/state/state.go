@@ -74,6 +74,9 @@ func (s *Store) Root() string { return s.root }
 // Dir is a project's state directory, which outlives a reboot.
 func (s *Store) Dir(project string) string { return filepath.Join(s.root, "projects", project) }
 
+// memory is the file that says what is remembered of a project.
+func (s *Store) memory(project string) string { return filepath.Join(s.Dir(project), "project.json") }
+
 // RunDir is a project's run directory, which a reboot empties.
 func (s *Store) RunDir(project string) string { return filepath.Join(s.run, project) }
 
@@ -106,7 +109,7 @@ func (s *Store) Load(project string) (*Project, error) {
 	if err := validName(project); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.Dir(project), "project.json")
+	path := s.memory(project)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -142,7 +145,7 @@ func (s *Store) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(s.root, "projects", e.Name(), "project.json")); err == nil {
+		if _, err := os.Stat(s.memory(e.Name())); err == nil {
 			names = append(names, e.Name())
 		}
 	}
@@ -198,7 +201,7 @@ func (s *Store) Edit(project string) (*Editor, error) {
 	if err := makeDir(s.Dir(project)); err != nil {
 		return nil, fmt.Errorf("cannot write the state of project %q: %w", project, err)
 	}
-	e := &Editor{path: filepath.Join(s.Dir(project), "project.json"), project: p, held: Held{}}
+	e := &Editor{path: s.memory(project), project: p, held: Held{}}
 	e.held.add(p.Spec.Networks)
 	return e, nil
 }
