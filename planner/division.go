@@ -198,7 +198,7 @@ func whyMoved(ch *choice, f *fate) string {
 }
 
 // meanwhile is the topology while the plan is carried out: the planned one, and the cells and networks of containers
-// that have not left theirs yet.
+// that have not left theirs yet. An address has one owner: who leaves loses it to who has it from now on.
 func (u connection) meanwhile() pod.Topology {
 	t := u.topology
 	if u.during.Cells != nil {
@@ -211,7 +211,7 @@ func (u connection) meanwhile() pod.Topology {
 		if !inhabited || hasCell(t, c.Name) {
 			continue
 		}
-		t.Cells = append(t.Cells, c)
+		t.Cells = append(t.Cells, withoutAddressesOf(t.Cells, c))
 		for _, l := range c.Links {
 			is := func(n pod.Network) bool { return n.Key == l.Network }
 			if i := slices.IndexFunc(was.Networks, is); i >= 0 && !slices.ContainsFunc(t.Networks, is) {
@@ -228,6 +228,28 @@ func (u connection) meanwhile() pod.Topology {
 	slices.SortFunc(t.Networks, func(a, b pod.Network) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(t.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
 	return t
+}
+
+// withoutAddressesOf is a cell without the addresses that others have.
+func withoutAddressesOf(others []pod.Cell, c pod.Cell) pod.Cell {
+	c.Links = slices.Clone(c.Links)
+	for i := range c.Links {
+		mine := &c.Links[i]
+		for _, o := range others {
+			for _, l := range o.Links {
+				if l.Network != mine.Network {
+					continue
+				}
+				if l.IPv4 == mine.IPv4 {
+					mine.IPv4 = ""
+				}
+				if l.IPv6 == mine.IPv6 {
+					mine.IPv6 = ""
+				}
+			}
+		}
+	}
+	return c
 }
 
 func hasCell(t pod.Topology, name string) bool {

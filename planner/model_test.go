@@ -86,7 +86,7 @@ func (m *model) carryOut(plan *planner.Plan, steps int, rnd *rand.Rand) error {
 }
 
 // serving are the services of which something must run all the time: those that start first, of which one of the
-// containers that stay runs now and is not restarted with another. A plan that starts nothing promises nothing.
+// containers that stay runs now, is not restarted with another and has no address that its successor needs. A plan that starts nothing promises nothing.
 func (m *model) serving(plan *planner.Plan) []string {
 	created, started := map[string]bool{}, map[string]bool{}
 	for _, s := range plan.Steps {
@@ -102,7 +102,8 @@ func (m *model) serving(plan *planner.Plan) []string {
 	for _, c := range plan.Pod.Containers {
 		have, _ := m.Container(c.Name)
 		restarts, onlyMade := started[c.Name] && !created[c.Name], created[c.Name] && !started[c.Name]
-		if c.Update != nil && c.Update.StartFirst && have.Run.State == pod.StateRunning && !restarts && !onlyMade {
+		fixed := slices.ContainsFunc(slices.Concat(c.Networks, have.Networks), func(a pod.Attachment) bool { return a.IPv4 != "" })
+		if c.Update != nil && c.Update.StartFirst && have.Run.State == pod.StateRunning && !restarts && !onlyMade && !fixed {
 			all = append(all, c.Service)
 		}
 	}
@@ -122,11 +123,12 @@ func (m *model) do(action planner.Action) error {
 	case planner.CreateVolume:
 		m.Volumes = append(m.Volumes, a.Volume.Name)
 	case planner.CreateSandbox:
-		m.Up, m.Ports, m.Topology = true, slices.Clone(a.Ports), a.Topology
-		m.Topology.Members = slices.Clone(a.Topology.Members)
+		m.Up, m.Ports = true, slices.Clone(a.Ports)
+		return m.connect(a.Topology)
 	case planner.ConnectCells:
-		m.Topology = a.Topology
-		m.Topology.Members = slices.Clone(a.Topology.Members)
+		if err := m.connect(a.Topology); err != nil {
+			return err
+		}
 		for _, c := range m.Containers {
 			if c.Run.State.Alive() && !m.hasCell(c.Cell) {
 				return fmt.Errorf("%s lives in cell %s, which goes", c.Name, c.Cell)
@@ -217,6 +219,23 @@ func (m *model) rename(a planner.RenameContainer) error {
 	}
 	slices.SortFunc(m.Topology.Members, func(a, b pod.Member) int { return strings.Compare(a.Container, b.Container) })
 	slices.SortFunc(m.Containers, func(a, b pod.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// connect refuses an address of two cells: who asked for the one may be sent to the other.
+func (m *model) connect(t pod.Topology) error {
+	has := map[string]string{}
+	for _, c := range t.Cells {
+		for _, l := range c.Links {
+			at := l.Network + " " + l.IPv4
+			if other := has[at]; other != "" && l.IPv4 != "" {
+				return fmt.Errorf("cells %s and %s are both %s", other, c.Name, at)
+			}
+			has[at] = c.Name
+		}
+	}
+	m.Topology = t
+	m.Topology.Members = slices.Clone(t.Members)
 	return nil
 }
 

@@ -98,11 +98,12 @@ func (m *model) interrupt(rnd *rand.Rand) {
 }
 
 // randomSpec is a pod of up to five services; a and A are one service under two names, which listen on one port. Some
-// listen on the port of another, and some are on another network.
+// listen on the port of another, and some are on another network, where an address that the file gives may have been another's.
 func randomSpec(rnd *rand.Rand) pod.Spec {
-	spec := pod.Spec{Name: "shop", Volumes: []pod.Volume{{Name: "data"}}, Networks: []pod.Network{{Key: "default"}, {Key: "other"}}}
+	spec := pod.Spec{Name: "shop", Volumes: []pod.Volume{{Name: "data"}}, Networks: []pod.Network{{Key: "default"}, {Key: "other", Pools: []pod.Pool{{Subnet: "10.9.0.0/24"}}}}}
 	var before []string
 	oneShot := map[string]bool{}
+	shift := rnd.IntN(5)
 	for i, service := range []string{"a", "b", "c", "d", "e"} {
 		switch rnd.IntN(6) {
 		case 0:
@@ -145,6 +146,9 @@ func randomSpec(rnd *rand.Rand) pod.Spec {
 			}
 			c.Listens = []pod.Listen{{Port: uint16(80 + i%3), Protocol: pod.TCP}}
 			c.Networks = []pod.Attachment{{Network: network}}
+			if n == 1 && network == "other" && rnd.IntN(2) == 0 {
+				c.Networks[0].IPv4 = fmt.Sprintf("10.9.0.%d", 100+(i+shift)%5)
+			}
 			if n == 1 {
 				c.Ports = ports([]string{fmt.Sprintf("%d:%d", 8080+i+10*rnd.IntN(2), 80+i)}, c.Name)
 			}

@@ -40,7 +40,7 @@ func address(spec pod.Spec, before *pod.Spec) (pod.Spec, error) {
 		spec.Cells[i].Links = links(spec.Cells[i], spec)
 	}
 	for _, n := range spec.Networks {
-		a := allocation{network: n, taken: map[netip.Addr]bool{}}
+		a := allocation{network: n, taken: map[netip.Addr]bool{}, leaving: map[netip.Addr]bool{}}
 		a.reserve(spec.Cells)
 		if err := a.give(spec.Cells, before.Cells); err != nil {
 			return spec, err

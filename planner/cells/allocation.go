@@ -12,6 +12,9 @@ import (
 type allocation struct {
 	network pod.Network
 	taken   map[netip.Addr]bool
+	// leaving are those of cells that go. Who lives there does so until the plan ends it: who asked for a newcomer of the
+	// same address could be sent there.
+	leaving map[netip.Addr]bool
 }
 
 // reserve takes out what is not to be chosen: gateways, reserved addresses, and those that the file gives to a cell.
@@ -50,6 +53,9 @@ func (a *allocation) give(cells, before []pod.Cell) error {
 	old := map[string]*pod.Link{}
 	for _, c := range before {
 		old[c.Name] = link(c, a.network.Key)
+		if old[c.Name] != nil && !slices.ContainsFunc(cells, func(n pod.Cell) bool { return n.Name == c.Name }) {
+			a.leave(*old[c.Name])
+		}
 	}
 	for _, keep := range []bool{true, false} {
 		for _, c := range cells {
@@ -77,8 +83,17 @@ func (a *allocation) give(cells, before []pod.Cell) error {
 	return nil
 }
 
+// leave notes the addresses of a cell that goes.
+func (a *allocation) leave(l pod.Link) {
+	for _, text := range []string{l.IPv4, l.IPv6} {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			a.leaving[p.Addr()] = true
+		}
+	}
+}
+
 // settle completes one address: one that the file names gets its prefix length, one that was is kept while it is
-// free, and with keep false the first free one is taken.
+// free, and with keep false the first free one is taken, of those that leave only where there is no other.
 func (a *allocation) settle(have *string, p pod.Pool, kept string, keep bool) error {
 	prefix := subnet(p)
 	if named, err := netip.ParseAddr(*have); err == nil {
@@ -104,14 +119,27 @@ func (a *allocation) settle(have *string, p pod.Pool, kept string, keep bool) er
 	if p.Range != "" {
 		from = subnet(pod.Pool{Subnet: p.Range})
 	}
+	chosen := a.first(from, p)
+	if !chosen.IsValid() {
+		return fmt.Errorf("cannot give every cell an address on network %q: %s is used up: choose a wider ip_range or subnet", a.network.Key, from)
+	}
+	a.taken[chosen] = true
+	*have = netip.PrefixFrom(chosen, prefix.Bits()).String()
+	return nil
+}
+
+// first is the first free address of a prefix; invalid where there is none.
+func (a *allocation) first(from netip.Prefix, p pod.Pool) (leaving netip.Addr) {
 	for addr := from.Masked().Addr(); from.Contains(addr); addr = addr.Next() {
-		if a.free(addr, p) {
-			a.taken[addr] = true
-			*have = netip.PrefixFrom(addr, prefix.Bits()).String()
-			return nil
+		switch {
+		case !a.free(addr, p):
+		case !a.leaving[addr]:
+			return addr
+		case !leaving.IsValid():
+			leaving = addr
 		}
 	}
-	return fmt.Errorf("cannot give every cell an address on network %q: %s is used up: choose a wider ip_range or subnet", a.network.Key, from)
+	return leaving
 }
 
 // free says whether an address of a pool may be given: a host's address of its range, given to nobody.
