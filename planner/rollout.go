@@ -24,6 +24,11 @@ const (
 // rollout is a plan in the making as far as it replaces containers by turns (deploy.update_config).
 type rollout struct{ *up }
 
+// lookup is how long somebody may take to connect to an address that was looked up. Answers may not be kept (their time to
+// live is 0), so it is what passes between two system calls of a client on a busy machine. Many servers refuse connections
+// as soon as they are told to end.
+const lookup = 250 * time.Millisecond
+
 // turns are the replacements of one service.
 type turns struct {
 	// before are the last steps of those that the newest ones wait for, current those of the newest.
@@ -228,6 +233,8 @@ func (u rollout) ahead(f *fate) {
 		have := f.have
 		have.Name = rename.Was
 		if have.Run.State.Alive() {
+			stays := WaitContainer{Name: name, Until: pod.UntilReady, Required: true, Steady: lookup}
+			last = u.plan.add(stays, "who has just looked up "+name+" may still connect to "+have.Name, last)
 			last = u.plan.stop(have, u.grace(have.Stop), name+" has taken its place", last)
 			u.stoppedBy[name] = last
 		}
