@@ -69,6 +69,17 @@ func PortKeys(service string, port types.ServicePortConfig) []string {
 	return []string{"services", service, "ports", fmt.Sprintf("%s:%s:%d/%s", port.HostIP, port.Published, port.Target, port.Protocol)}
 }
 
+// Inward says whether all networks of a service are internal ones, as far as the file knows: then no port of it is published.
+// What an external network is only the machine knows.
+func Inward(model *types.Project, s types.ServiceConfig) bool {
+	for key := range s.Networks {
+		if !model.Networks[key].Internal {
+			return false
+		}
+	}
+	return len(s.Networks) > 0
+}
+
 // AtPort is where a port of a service was written.
 func (p *Project) AtPort(service string, port types.ServicePortConfig) Position {
 	return p.Places.At(Path(PortKeys(service, port)...))

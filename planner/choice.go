@@ -56,14 +56,15 @@ type choice struct {
 	names []string
 	// topology is the pod's network as planned, with those that the plan leaves alone.
 	topology pod.Topology
-	// networks are the desired ones as the file has them.
+	// networks are the desired ones as the file has them, or as others do whose they are; strange is what is wrong with those.
 	networks []pod.Network
+	strange  error
 	// during is what it is while containers and their successors both run.
 	during pod.Spec
 	// services are those selected, some of which may have no container.
 	services map[string]bool
 	// notes are for the plan.
-	notes []string
+	notes []Note
 	// past are the reasons of host ports that were chosen past those of others, exhausted are ranges of which none is free.
 	past      []rangeReason
 	exhausted []exhaustion
@@ -71,7 +72,11 @@ type choice struct {
 
 func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 	desired, notes := provided(desired, observed)
-	ch := &choice{desired: desired, observed: observed, opt: opt, notes: notes, networks: desired.Networks, fates: map[string]*fate{}, services: map[string]bool{}}
+	ch := &choice{desired: desired, observed: observed, opt: opt, asFound: opt.asFound, networks: desired.Networks, fates: map[string]*fate{}, services: map[string]bool{}}
+	for _, text := range notes {
+		ch.notes = append(ch.notes, Note{Text: text})
+	}
+	ch.strange = division{ch}.join()
 	for _, s := range desired.Idle {
 		ch.services[s] = opt.Services == nil || slices.Contains(opt.Services, s)
 	}
@@ -94,7 +99,9 @@ func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 		ch.names, ch.services[c.Service] = append(ch.names, c.Name), true
 	}
 	ch.desired.Containers = slices.Clone(ch.desired.Containers)
-	chooseHostPorts(ch, inTurn(ch.desired.Containers))
+	all := inTurn(ch.desired.Containers)
+	discardPorts(ch, all)
+	chooseHostPorts(ch, all)
 	for _, c := range ch.desired.Containers {
 		if f := ch.fates[c.Name]; f != nil {
 			f.want.Ports = c.Ports

@@ -210,9 +210,8 @@ func Restart(observed pod.Status, services []string, dependents bool, grace *tim
 // again plans an Up of the containers that there are. Those whose creation was interrupted are left for the next
 // Up, which has the file.
 func again(observed pod.Status, opt UpOptions) (*Plan, error) {
-	c := newChoice(asSpec(observed), observed, opt)
-	c.asFound = true
-	return newUp(c).make()
+	opt.asFound = true
+	return newUp(newChoice(asSpec(observed), observed, opt)).make()
 }
 
 // asSpec is the pod that the observed containers were made for.

@@ -14,7 +14,7 @@ import (
 //
 //	web*2 image=nginx env=A:1 after=db:healthy,cache:started:optional:restart ports=8080:80,9000-9009:90 mount=data:/data
 //	volume data external
-//	network back            and network=front,back of a container
+//	network back [internal] [external]   and network=front,back of a container
 //	idle worker             scaled to none
 //	disabled debug          of a profile that is not active
 //	provider db type=cloud after=net
@@ -33,6 +33,7 @@ import (
 //	made data device=/a     what the volume was made as
 //	secret pw 1             in podman's store, and its version
 //	foreign other-db-1      a container of another project
+//	network back [internal] as a command made it on the machine
 //	provided db URL=x raw:KEY=y stops
 //	no-program cloud WHERE
 //	no-runtime WHY          the machine cannot start a container
@@ -45,7 +46,7 @@ func desired(text string) pod.Spec {
 		case "volume":
 			spec.Volumes = append(spec.Volumes, volume(words))
 		case "network":
-			spec.Networks = append(spec.Networks, pod.Network{Key: words[1]})
+			spec.Networks = append(spec.Networks, network(words))
 		case "idle":
 			spec.Idle = append(spec.Idle, words[1])
 		case "provider":
@@ -172,6 +173,10 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		delete(s.Images, words[1])
 	case "foreign":
 		s.Foreign = words[1:]
+	case "network":
+		n := network(words)
+		n.Name, n.Pools = n.Key, []pod.Pool{{Subnet: "10.9.0.0/24", Gateway: "10.9.0.1"}}
+		s.Networks = map[string]pod.Found{n.Name: {Network: n, Made: true}}
 	case "made":
 		if s.MadeAs == nil {
 			s.MadeAs = map[string]pod.Volume{}
@@ -288,6 +293,15 @@ func lines(text string) func(yield func([]string) bool) {
 			}
 		}
 	}
+}
+
+// network is one by the key that is its name on the machine too, where it has one there.
+func network(words []string) pod.Network {
+	n := pod.Network{Key: words[1], Internal: slices.Contains(words, "internal"), External: slices.Contains(words, "external")}
+	if n.External {
+		n.Name = n.Key
+	}
+	return n
 }
 
 // set changes one field of a container.

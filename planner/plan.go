@@ -23,8 +23,22 @@ type Plan struct {
 	During *pod.Spec
 	Steps  []Step
 	// Notes are for the user to know and need no step: containers of services that the file no longer has.
-	Notes []string
+	Notes []Note
 }
+
+// Note tells the user something that needs no step.
+type Note struct {
+	Text string
+	// Service and Port say which published port of the file it is about; the zero values are none.
+	Service string
+	Port    pod.Port
+}
+
+// String is the text.
+func (n Note) String() string { return n.Text }
+
+// MarshalText is the text, too.
+func (n Note) MarshalText() ([]byte, error) { return []byte(n.Text), nil }
 
 // Step is one action of a plan.
 type Step struct {
@@ -139,5 +153,5 @@ func (p *Plan) remove(c pod.ContainerStatus, volumes bool, why string, after ...
 func (p *Plan) loses(what string) { p.Steps[len(p.Steps)-1].Loses = what }
 
 func (p *Plan) note(format string, args ...any) {
-	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
+	p.Notes = append(p.Notes, Note{Text: fmt.Sprintf(format, args...)})
 }

@@ -76,9 +76,9 @@ func (u rollout) turn(f *fate) turn {
 		if why == "" {
 			return startFirst
 		}
-		note := fmt.Sprintf("container %s is stopped before its successor starts, whatever update_config says: %s", f.want.Name, why)
+		note := Note{Text: fmt.Sprintf("container %s is stopped before its successor starts, whatever update_config says: %s", f.want.Name, why)}
 		if !slices.Contains(u.plan.Notes, note) {
-			u.plan.note("%s", note)
+			u.plan.Notes = append(u.plan.Notes, note)
 		}
 	}
 	if !runs || f.want.Cell != f.have.Cell || onRecreated(u.choice, f) != "" || u.taker(f) != "" {
@@ -186,7 +186,7 @@ func (u rollout) ports(f *fate) []pod.Port {
 			}
 		}
 	}
-	if !f.exists || !f.have.Run.State.Alive() {
+	if !f.exists || !f.have.Run.State.Alive() || f.have.Inward(u.networks) {
 		return ports
 	}
 	for _, p := range f.have.Ports {

@@ -45,7 +45,7 @@ func (ch division) join() error {
 		switch {
 		case found && (n.External || other.Made || other.Owner != ""):
 			if !n.External {
-				ch.notes = append(ch.notes, fmt.Sprintf("a network with name %s exists but was not created for project %q: set `external: true` to use an existing network", n.Name, ch.desired.Name))
+				ch.note("a network with name %s exists but was not created for project %q: set `external: true` to use an existing network", n.Name, ch.desired.Name)
 			}
 			adopt(n, other.Network)
 			n.External = true
@@ -131,8 +131,7 @@ func Unshared(desired pod.Spec, observed pod.Status) map[string][]string {
 // Share plans that networks of a pod, by their names on the machine, can be joined by other pods: its cells get addresses
 // there. The pod must be remembered. No container is touched.
 func Share(observed pod.Status, names []string, with string) (*Plan, error) {
-	ch := newChoice(*observed.Spec, observed, UpOptions{Services: []string{}, Recreate: RecreateNone})
-	ch.asFound = true
+	ch := newChoice(*observed.Spec, observed, UpOptions{Services: []string{}, Recreate: RecreateNone, asFound: true})
 	ch.networks = slices.Clone(ch.networks)
 	for i := range ch.networks {
 		n := &ch.networks[i]
@@ -253,7 +252,7 @@ func (ch division) joinOwners(containers []pod.Container, before *pod.Spec) {
 		case was.Path != "" && (!there || ch.opt.Recreate == RecreateNone):
 			c.Joined = was
 			if there && owner.Instance != was.Instance {
-				ch.notes = append(ch.notes, fmt.Sprintf("container %s is in the network that %s had before: `up` makes it anew", c.Name, of))
+				ch.note("container %s is in the network that %s had before: `up` makes it anew", c.Name, of)
 			}
 		default:
 			c.Joined = owner.Joined

@@ -24,6 +24,15 @@ func elsewhere(n pod.Network) pod.Found {
 	return pod.Found{Network: n, Made: true}
 }
 
+// notes are a plan's, a line each.
+func notes(plan *planner.Plan) string {
+	var all []string
+	for _, n := range plan.Notes {
+		all = append(all, n.String())
+	}
+	return strings.Join(all, "\n")
+}
+
 // TestJoin: what a network of the pod is, by what others have of its name.
 func TestJoin(t *testing.T) {
 	image := map[string]pod.Image{"web": {ID: "1"}}
@@ -63,7 +72,7 @@ func TestJoin(t *testing.T) {
 			if err != nil {
 				said = err.Error()
 			} else {
-				said = strings.Join(plan.Notes, "\n")
+				said = notes(plan)
 			}
 			if !strings.Contains(said, c.want) || c.want == "" && said != "" {
 				t.Fatalf("says %q, want %q", said, c.want)
@@ -162,7 +171,7 @@ func TestJoinContainer(t *testing.T) {
 		t.Errorf("the second time: %v, %v", plan, err)
 	}
 	owner.Instance = "8"
-	if plan, err = up(&owner, planner.UpOptions{Recreate: planner.RecreateNone}); err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "`up` makes it anew") || joined(plan)[0] != "7" {
+	if plan, err = up(&owner, planner.UpOptions{Recreate: planner.RecreateNone}); err != nil || !strings.Contains(notes(plan), "`up` makes it anew") || joined(plan)[0] != "7" {
 		t.Errorf("nobody may be made anew: %v, %v, %v", plan, err, joined(plan))
 	}
 	if plan, err = up(&owner, planner.UpOptions{}); err != nil || len(joined(plan)) != 1 || joined(plan)[0] != "8" || !strings.Contains(plan.String(), "side-app-1 remove") {

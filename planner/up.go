@@ -53,6 +53,8 @@ type UpOptions struct {
 	Wait bool
 	// Grace overrides the time each container has to stop.
 	Grace *time.Duration
+	// asFound says that the pod is planned that was observed.
+	asFound bool
 }
 
 // Up plans the steps that make the observed pod the desired one. It fails, before anything is done, where the
@@ -64,7 +66,7 @@ func Up(desired pod.Spec, observed pod.Status, opt UpOptions) (*Plan, error) {
 // divide divides the pod, once all is there that it needs.
 func divide(u *up) error {
 	d := division{u.choice}
-	err := errors.Join(u.absent(), u.cannotStart(), d.join())
+	err := errors.Join(u.absent(), u.cannotStart(), u.strange)
 	if u.plan.Notes = u.notes; err != nil {
 		return err
 	}

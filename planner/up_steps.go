@@ -111,7 +111,7 @@ func (u *up) published(before bool) []pod.Port {
 		ports = append(ports, f.want.Ports...)
 	}
 	for _, c := range u.observed.Containers {
-		if u.fates[c.Name] == nil && !succeeds(u.choice, c) && c.Run.State.Alive() && u.whyLeave(c) == "" {
+		if u.fates[c.Name] == nil && !succeeds(u.choice, c) && c.Run.State.Alive() && u.whyLeave(c) == "" && !c.Inward(u.networks) {
 			ports = append(ports, c.Ports...)
 		}
 	}

@@ -1,5 +1,7 @@
 package pod
 
+import "slices"
+
 // Network is one of the project's Compose networks: who is attached to a common one can reach each other, who is
 // not cannot.
 type Network struct {
@@ -67,6 +69,15 @@ type Attachment struct {
 	GatewayPriority int `json:",omitempty"`
 	// Sysctls are set in the container's cell; IFNAME in a name is the interface.
 	Sysctls map[string]string `json:",omitempty"`
+}
+
+// Inward says whether all networks that a container is attached to are internal ones, by what is said of the given: then no port
+// of it is published.
+func (c Container) Inward(networks []Network) bool {
+	outward := func(a Attachment) bool {
+		return !slices.ContainsFunc(networks, func(n Network) bool { return n.Key == a.Network && n.Internal })
+	}
+	return len(c.Networks) > 0 && !slices.ContainsFunc(c.Networks, outward)
 }
 
 // NetworkMode is where a container's network comes from: "" is the networks it is attached to.

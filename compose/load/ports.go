@@ -32,7 +32,7 @@ func (in *inspector) ports(model *types.Project) {
 				in.problem(at, path, wrong, hint)
 				continue
 			}
-			if mode := model.Services[name].NetworkMode; mode == "host" || mode == "none" {
+			if mode := model.Services[name].NetworkMode; mode == "host" || mode == "none" || compose.Inward(model, model.Services[name]) {
 				continue // nothing is published: unsupported.go warns
 			}
 			if b.from != b.to {

@@ -174,7 +174,7 @@ func (u *surveyor) service(s types.ServiceConfig) {
 	switch {
 	case s.NetworkMode == "host" || s.NetworkMode == "none":
 		limited = s.NetworkMode
-	case u.inward(s):
+	case compose.Inward(u.project.Model, s):
 		limited = "internal"
 	}
 	for _, p := range s.Ports {
@@ -185,16 +185,6 @@ func (u *surveyor) service(s types.ServiceConfig) {
 	u.logging(s.Logging, base)
 	u.restart(s, base)
 	u.updates(s, base)
-}
-
-// inward says whether all networks of a service are internal ones, as far as the file knows.
-func (u *surveyor) inward(s types.ServiceConfig) bool {
-	for key := range s.Networks {
-		if !u.project.Model.Networks[key].Internal {
-			return false
-		}
-	}
-	return len(s.Networks) > 0
 }
 
 // build tells of values of a build that go otherwise.

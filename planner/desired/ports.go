@@ -50,7 +50,8 @@ func span(s string) (from, to uint64, ok bool) {
 }
 
 // ports are the published ports of one replica. A range of host ports for one container port gives each replica one of it, which
-// the planner chooses; a single one is in front of all of them. In no network, or the host's, there is nothing to publish: load.Unsupported warns.
+// the planner chooses; a single one is in front of all of them. In no network, or the host's, there is nothing to publish: load.Unsupported
+// warns. Nor is there where all networks are internal, which the planner knows.
 func (t *translation) ports(s types.ServiceConfig, container string, replica, replicas int) []pod.Port {
 	if s.NetworkMode == "none" || s.NetworkMode == "host" {
 		return nil
@@ -68,7 +69,7 @@ func (t *translation) ports(s types.ServiceConfig, container string, replica, re
 			case from == 0:
 			case count == 1:
 				port.HostPort = uint16(from)
-			case replicas > count:
+			case replicas > count && !compose.Inward(t.project.Model, s):
 				if replica == 1 {
 					t.published(s, p, fmt.Sprintf("publish a range of %d ports, or leave the host port out", replicas),
 						fmt.Sprintf("%d replicas cannot all publish the host port %s/%s", replicas, p.Published, p.Protocol))

@@ -385,12 +385,13 @@ func TestInternalPodIsShut(t *testing.T) {
 	v4, _ := s.Address()
 	wantNothing(t, s.cells[0], its4.String(), 7000)
 	wantRefused(t, machine, host4.String(), 18250)
+	wantRefused(t, nil, "127.0.0.1", 18250)
 	if _, err := ask(nil, v4, 80); err == nil {
 		t.Error("the host gets in")
 	}
-	wantAnswer(t, nil, "127.0.0.1", 18250, fmt.Sprintf("80 saw %s\nhello", v4))
 	// The network opens, and shuts again.
 	must(t, s.Arrange(t.Context(), nil, []pod.Network{{Key: "default"}}, nil))
+	wantAnswer(t, nil, "127.0.0.1", 18250, fmt.Sprintf("80 saw %s\nhello", v4))
 	wantAnswer(t, s.cells[0], its4.String(), 7000, fmt.Sprintf("7000 saw %s\nhello", host4))
 	wantAnswer(t, machine, host4.String(), 18250, fmt.Sprintf("80 saw %s\nhello", its4))
 	must(t, s.Arrange(t.Context(), nil, c.Networks, nil))

@@ -24,7 +24,7 @@ type target struct {
 	cell   *namespace
 	first  bool
 	v4, v6 netip.Addr
-	// internal targets are reached from this machine only.
+	// internal targets are reached by nobody outside of the pod.
 	internal bool
 	// sources says that connections to it may come from the address of their client.
 	sources bool
@@ -77,7 +77,7 @@ func (s *inside) target(b backend) (target, error) {
 		t.internal = s.layout.shut
 		return t, nil
 	}
-	// The answers go by the default route: so must what they answer to. Who has none is reached by its own loopback.
+	// The answers go by the default route: so must what they answer to.
 	t.internal = true
 	for _, w := range s.layout.wires {
 		if w.cell != t.cell.name || !t.internal || t.v4.IsValid() && !w.routed {
@@ -175,7 +175,7 @@ func (s *Sandbox) routes() routes {
 	for _, l := range s.listeners {
 		ts := s.targets(l)
 		if len(ts) == 0 || !slices.ContainsFunc(ts, func(t target) bool { return !t.internal }) {
-			continue // the held socket serves this machine, as far as there is anybody
+			continue // the held socket refuses
 		}
 		if l.inner == 0 {
 			r.ways = append(r.ways, way{from: l.port, to: ts[0].port, v4: true, v6: true})

@@ -47,13 +47,13 @@ type passage struct {
 }
 
 // dial connects a client to the next container in turn. It dials the container's own address in its namespace, so
-// that it needs no route from the host (rootless has none) and no way out of an internal network. A TCP service that
+// that it needs no route from the host (rootless has none). Internal networks let nobody in. A TCP service that
 // listens on IPv6 alone is reached too; for UDP nobody says that nobody listens.
 func (d *door) dial(client netip.AddrPort) (*passage, error) {
 	var err error = unix.ECONNREFUSED
 	for _, t := range d.inTurn() {
-		if t.internal && !client.Addr().Unmap().IsLoopback() {
-			return nil, unix.ENETUNREACH
+		if t.internal {
+			return nil, unix.ENETUNREACH // it was published when its network was an ordinary one
 		}
 		var c net.Conn
 		for _, addr := range t.addresses(d.protocol, client) {

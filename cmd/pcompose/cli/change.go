@@ -89,7 +89,7 @@ func (r runner) carryOut(ctx context.Context, c change) (*planner.Plan, error) {
 		}
 	}
 	for _, note := range plan.Notes {
-		env.ui.Warn(note)
+		env.ui.Warn(noted(env, c.name, note))
 	}
 	if c.remember {
 		err = r.runRemembered(ctx, c, project, plan, observed)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/planner"
+	"github.com/pcompose/pcompose/pod"
 )
 
 // locate puts the place in the file before each error about what the file names and does not exist.
@@ -25,7 +26,7 @@ func locate(project *compose.Project, err error) error {
 	case project == nil:
 		return err
 	case errors.As(err, &taken):
-		return compose.Problem{At: placeOfPort(project, taken), Message: err.Error()}
+		return compose.Problem{At: placeOfPort(project, taken.Service, taken.Port), Message: err.Error()}
 	case !errors.As(err, &absent):
 		return err
 	}
@@ -37,20 +38,29 @@ func locate(project *compose.Project, err error) error {
 }
 
 // placeOfPort is where the file publishes a port. A host port is one of a range, perhaps.
-func placeOfPort(project *compose.Project, taken *planner.PortTaken) compose.Position {
-	for _, p := range project.Model.Services[taken.Service].Ports {
+func placeOfPort(project *compose.Project, service string, port pod.Port) compose.Position {
+	for _, p := range project.Model.Services[service].Ports {
 		low, high, isRange := strings.Cut(p.Published, "-")
 		from, _ := strconv.ParseUint(low, 10, 16) // load has refused what is no number
 		to := from
 		if isRange {
 			to, _ = strconv.ParseUint(high, 10, 16)
 		}
-		n := uint64(taken.Port.HostPort)
-		if p.HostIP == taken.Port.HostIP && p.Protocol == taken.Port.Protocol && p.Target == uint32(taken.Port.ContainerPort) && from <= n && n <= to {
-			return project.AtPort(taken.Service, p)
+		n := uint64(port.HostPort)
+		if p.HostIP == port.HostIP && p.Protocol == port.Protocol && p.Target == uint32(port.ContainerPort) && from <= n && n <= to {
+			return project.AtPort(service, p)
 		}
 	}
-	return project.At("services." + taken.Service + ".ports")
+	return project.At("services." + service + ".ports")
+}
+
+// noted is a note of a plan of a project in words, behind the place of what it is about.
+func noted(env *Env, project string, n planner.Note) string {
+	if n.Service == "" || env.loaded == nil || env.loaded.Name != project {
+		return n.Text
+	}
+	p := compose.Problem{At: placeOfPort(env.loaded, n.Service, n.Port), Message: n.Text}
+	return compose.Problems{p}.Sorted(env.dir)[0].Error()
 }
 
 // placeOf is where the file names what is absent.

@@ -51,5 +51,9 @@ func runPort(ctx context.Context, env *Env, opt *portOptions) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no port %d/%s for container %s: it publishes %s", port, opt.protocol, c.Name, published(observed.Ports, c.Name))
+	what := published(observed.Ports, c.Name)
+	if c.Inward(observed.Topology.Networks) {
+		what += ", since all its networks are internal"
+	}
+	return fmt.Errorf("no port %d/%s for container %s: it publishes %s", port, opt.protocol, c.Name, what)
 }

@@ -55,12 +55,12 @@ func (u *UI) PlanJSON(plan *planner.Plan) error {
 		steps = []planner.Step{}
 	}
 	if notes == nil {
-		notes = []string{}
+		notes = []planner.Note{}
 	}
 	if err := u.JSON(struct {
 		Project string         `json:"project"`
 		Steps   []planner.Step `json:"steps"`
-		Notes   []string       `json:"notes"`
+		Notes   []planner.Note `json:"notes"`
 	}{plan.Project, steps, notes}); err != nil {
 		return fmt.Errorf("cannot print the plan: %w", err)
 	}

@@ -202,7 +202,7 @@ func publishers(project pod.Status, c pod.ContainerStatus) []Publisher {
 			}
 		}
 		for _, l := range c.Listens {
-			if !seen[l] {
+			if !seen[l] && !c.Inward(project.Topology.Networks) { // docker has none of those either
 				seen[l] = true
 				list = append(list, Publisher{"", int(l.Port), 0, l.Protocol})
 			}
