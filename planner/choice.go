@@ -100,7 +100,7 @@ func newChoice(desired pod.Spec, observed pod.Status, opt UpOptions) *choice {
 	}
 	ch.desired.Containers = slices.Clone(ch.desired.Containers)
 	all := inTurn(ch.desired.Containers)
-	discardPorts(ch, all)
+	discardPorts(ch, all, desired)
 	chooseHostPorts(ch, all)
 	for _, c := range ch.desired.Containers {
 		if f := ch.fates[c.Name]; f != nil {

@@ -175,7 +175,7 @@ func see(s *pod.Status, words []string, want pod.Spec) {
 		s.Foreign = words[1:]
 	case "network":
 		n := network(words)
-		n.Name, n.Pools = n.Key, []pod.Pool{{Subnet: "10.9.0.0/24", Gateway: "10.9.0.1"}}
+		n.Pools = []pod.Pool{{Subnet: "10.9.0.0/24", Gateway: "10.9.0.1"}}
 		s.Networks = map[string]pod.Found{n.Name: {Network: n, Made: true}}
 	case "made":
 		if s.MadeAs == nil {
@@ -295,13 +295,9 @@ func lines(text string) func(yield func([]string) bool) {
 	}
 }
 
-// network is one by the key that is its name on the machine too, where it has one there.
+// network is one whose name on the machine is its key too.
 func network(words []string) pod.Network {
-	n := pod.Network{Key: words[1], Internal: slices.Contains(words, "internal"), External: slices.Contains(words, "external")}
-	if n.External {
-		n.Name = n.Key
-	}
-	return n
+	return pod.Network{Key: words[1], Name: words[1], Internal: slices.Contains(words, "internal"), External: slices.Contains(words, "external")}
 }
 
 // set changes one field of a container.

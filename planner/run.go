@@ -26,7 +26,7 @@ type RunOptions struct {
 func Run(desired pod.Spec, c pod.Container, observed pod.Status, opt RunOptions) (*Plan, error) {
 	ch := runChoice(desired, c, observed, opt)
 	provide(&c, desired, observed)
-	discardPorts(ch, []*pod.Container{&c})
+	discardPorts(ch, []*pod.Container{&c}, desired)
 	chooseHostPorts(ch, []*pod.Container{&c})
 	if err := errors.Join(nameTaken(ch, c), portsOfOthers(ch, c)); err != nil {
 		return nil, err
