@@ -50,6 +50,6 @@ func discarded(ch *choice, c pod.Container, p pod.Port) Note {
 	return Note{Text: text, Service: c.Service, Port: p}
 }
 
-func (ch *choice) note(format string, args ...any) {
+func note(ch *choice, format string, args ...any) {
 	ch.notes = append(ch.notes, Note{Text: fmt.Sprintf(format, args...)})
 }

@@ -45,7 +45,7 @@ func (ch division) join() error {
 		switch {
 		case found && (n.External || other.Made || other.Owner != ""):
 			if !n.External {
-				ch.note("a network with name %s exists but was not created for project %q: set `external: true` to use an existing network", n.Name, ch.desired.Name)
+				note(ch.choice, "a network with name %s exists but was not created for project %q: set `external: true` to use an existing network", n.Name, ch.desired.Name)
 			}
 			adopt(n, other.Network)
 			n.External = true
@@ -252,7 +252,7 @@ func (ch division) joinOwners(containers []pod.Container, before *pod.Spec) {
 		case was.Path != "" && (!there || ch.opt.Recreate == RecreateNone):
 			c.Joined = was
 			if there && owner.Instance != was.Instance {
-				ch.note("container %s is in the network that %s had before: `up` makes it anew", c.Name, of)
+				note(ch.choice, "container %s is in the network that %s had before: `up` makes it anew", c.Name, of)
 			}
 		default:
 			c.Joined = owner.Joined
