@@ -242,7 +242,7 @@ func TestForgetWhileLaunching(t *testing.T) {
 	hang := filepath.Join(f.dir, "runtime", "hang")
 	f.supervisor() // has made the runtime's directory
 	f.must(os.WriteFile(hang, nil, 0o600))
-	id := f.bundle(pod.Container{}, "sleep 1000")
+	id := f.bundle(pod.Container{}, "exec sleep 1000") // no child, which without a PID namespace is killed later
 	started := f.later(start(id))
 	f.until(id, func(r pod.Run) bool { return r.State == pod.StateStarting })
 	forgotten := f.later(forget(id))
