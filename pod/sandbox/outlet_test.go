@@ -180,10 +180,11 @@ func TestOutletComesBack(t *testing.T) {
 		must(t, err)
 		defer held.Close()
 		for range 3 {
-			p := findCompanion(pidFile(c.Dir))
-			if p == nil {
-				t.Fatal("there is no process of the outlet")
-			}
+			var p *companion
+			eventually(t, "there is a process of the outlet", func() bool { // which works before its pid is written
+				p = findCompanion(pidFile(c.Dir))
+				return p != nil
+			})
 			must(t, p.kill())
 			p.file.Close()
 			eventually(t, "the way out is back", func() bool {
