@@ -17,7 +17,8 @@ type proxy struct {
 	// keep the namespace alive. Those into the pod have their cell.
 	open map[io.Closer]*namespace
 	// over is closed with the proxy.
-	over chan struct{}
+	over    chan struct{}
+	vessels vessels
 }
 
 func newProxy() *proxy {
@@ -66,6 +67,7 @@ func (p *proxy) close() error {
 		c.Close()
 	}
 	p.open = nil
+	p.vessels.close()
 	return nil
 }
 
@@ -112,24 +114,16 @@ func (p *proxy) carryTCP(client *net.TCPConn, to *door) {
 		return
 	}
 	defer p.forget(server)
+	p.join(client, server)
+}
+
+// join carries both directions until both have ended.
+func (p *proxy) join(client, server *net.TCPConn) {
 	back := make(chan struct{})
 	go func() {
 		defer close(back)
-		stream(client, server)
+		p.stream(client, server)
 	}()
-	stream(server, client)
+	p.stream(server, client)
 	<-back
-}
-
-// stream copies until the source ends, which the destination is told, or one of them breaks, which ends both.
-// Between TCP sockets io.Copy is splice(2): nothing passes through our memory.
-func stream(to, from *net.TCPConn) {
-	_, err := io.Copy(to, from)
-	if err == nil {
-		err = to.CloseWrite()
-	}
-	if err != nil {
-		_ = to.Close()
-		_ = from.Close()
-	}
 }
