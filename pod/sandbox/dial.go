@@ -129,7 +129,7 @@ func (n *namespace) connectIn(protocol string, to, from netip.AddrPort, timeout 
 	f := os.NewFile(uintptr(fd), to.String())
 	defer f.Close()
 	if protocol == pod.TCP {
-		staysHere(fd)
+		_ = stayHere(fd)
 	}
 	if from.IsValid() {
 		if err := takeSource(fd, family, from); err != nil {
@@ -143,13 +143,6 @@ func (n *namespace) connectIn(protocol string, to, from netip.AddrPort, timeout 
 		return nil, err
 	}
 	return net.FileConn(f)
-}
-
-// staysHere tells a TCP socket that what it sends stays on this machine, where no path is congested: Reno, which every kernel
-// has and lets every user take (tcp(7), tcp_allowed_congestion_control), sends what the receiver's window has room for. BBR, the default of
-// many hosts, paces it by timers.
-func staysHere(fd int) {
-	_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
 }
 
 func connect(f *os.File, to unix.Sockaddr) error {

@@ -102,8 +102,12 @@ func (p *proxy) carryTCP(client *net.TCPConn, to *door) {
 		return
 	}
 	defer p.forget(client)
-	from, _ := client.RemoteAddr().(*net.TCPAddr)
-	passage, err := to.dial(from.AddrPort())
+	addr, _ := client.RemoteAddr().(*net.TCPAddr)
+	from := addr.AddrPort()
+	if from.Addr().Unmap().IsLoopback() {
+		_ = control(client, stayHere)
+	}
+	passage, err := to.dial(from)
 	if err != nil {
 		// Nobody listens: the client gets a reset, as near as can be to the refusal it would get without us.
 		_ = client.SetLinger(0)

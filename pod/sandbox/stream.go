@@ -52,6 +52,13 @@ func (p *proxy) stream(to, from *net.TCPConn) {
 	}
 }
 
+// stayHere tells a TCP socket that what it sends does not leave this machine, where no path is congested: Reno, which every
+// kernel has and every user may take (tcp(7), tcp_allowed_congestion_control), sends what the receiver's window has room for, while BBR, the
+// default of many hosts, paces it by timers.
+func stayHere(fd int) error {
+	return unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+}
+
 // run returns nil at the end of the source.
 func (s *stream) run() error {
 	source, err := s.from.SyscallConn()

@@ -214,8 +214,8 @@ func TestStreamAtRest(t *testing.T) {
 	var clients, servers []*net.TCPConn
 	for range 100 {
 		client, server, _ := joined(t, p)
-		go send(t, client, 4<<20)
-		receive(t, server, 4<<20)
+		go send(t, client, 1<<20)
+		receive(t, server, 1<<20)
 		clients, servers = append(clients, client), append(servers, server)
 	}
 	eventually(t, "connections at rest have no pipes", func() bool { return countPipes(t)-before <= 2*sparePipes })
@@ -288,4 +288,16 @@ func TestStreamGetsMemoryForSmallPipes(t *testing.T) {
 		t.Errorf("it is asked for a pipe again and gets %T", one)
 	}
 	v.give(one, true)
+}
+
+func TestStreamStaysHere(t *testing.T) {
+	c, _ := tcpPair(t)
+	must(t, control(c, stayHere))
+	must(t, control(c, func(fd int) error {
+		got, err := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		if got != "reno" {
+			t.Errorf("it sends by %q", got)
+		}
+		return err
+	}))
 }
