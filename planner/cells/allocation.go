@@ -50,13 +50,7 @@ func link(c pod.Cell, network string) *pod.Link {
 // give completes the links of the network: first those that keep what they had, then the others, in the order of the
 // cells.
 func (a *allocation) give(cells, before []pod.Cell) error {
-	old := map[string]*pod.Link{}
-	for _, c := range before {
-		old[c.Name] = link(c, a.network.Key)
-		if old[c.Name] != nil && !slices.ContainsFunc(cells, func(n pod.Cell) bool { return n.Name == c.Name }) {
-			a.leave(*old[c.Name])
-		}
-	}
+	old := a.leave(cells, before)
 	for _, keep := range []bool{true, false} {
 		for _, c := range cells {
 			l := link(c, a.network.Key)
@@ -64,15 +58,9 @@ func (a *allocation) give(cells, before []pod.Cell) error {
 				continue
 			}
 			for _, p := range a.network.Pools {
-				have := &l.IPv4
+				have, kept := &l.IPv4, old[c.Name].IPv4
 				if subnet(p).Addr().Is6() {
-					have = &l.IPv6
-				}
-				kept := ""
-				if o := old[c.Name]; o != nil && have == &l.IPv4 {
-					kept = o.IPv4
-				} else if o != nil {
-					kept = o.IPv6
+					have, kept = &l.IPv6, old[c.Name].IPv6
 				}
 				if err := a.settle(have, p, kept, keep); err != nil {
 					return err
@@ -83,13 +71,25 @@ func (a *allocation) give(cells, before []pod.Cell) error {
 	return nil
 }
 
-// leave notes the addresses of a cell that goes.
-func (a *allocation) leave(l pod.Link) {
-	for _, text := range []string{l.IPv4, l.IPv6} {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			a.leaving[p.Addr()] = true
+// leave notes the addresses of cells that go, and gives what each cell of before had, by its name.
+func (a *allocation) leave(cells, before []pod.Cell) map[string]pod.Link {
+	had := map[string]pod.Link{}
+	for _, c := range before {
+		l := link(c, a.network.Key)
+		if l == nil {
+			continue
+		}
+		had[c.Name] = *l
+		if slices.ContainsFunc(cells, func(n pod.Cell) bool { return n.Name == c.Name }) {
+			continue
+		}
+		for _, text := range []string{l.IPv4, l.IPv6} {
+			if p, err := netip.ParsePrefix(text); err == nil {
+				a.leaving[p.Addr()] = true
+			}
 		}
 	}
+	return had
 }
 
 // settle completes one address: one that the file names gets its prefix length, one that was is kept while it is
