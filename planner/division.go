@@ -50,13 +50,12 @@ func (ch division) divide() error {
 	}
 	for _, name := range ch.names {
 		if c := ch.fates[name].want; c.OneOff {
-			c.Listens, c.Image = nil, ""
-			all.Containers = append(all.Containers, c)
+			all.Containers = append(all.Containers, ch.oneOff(c))
 		}
 	}
 	for _, c := range ch.staying() {
-		if c.OneOff { // it runs a command of its own, which need not listen
-			c.Listens, c.Image = nil, ""
+		if c.OneOff {
+			c.Container = ch.oneOff(c.Container)
 		}
 		all.Containers = append(all.Containers, c.Container)
 		for _, a := range c.Networks {
@@ -72,6 +71,24 @@ func (ch division) divide() error {
 		all.Denied = nil // nobody may be moved
 	}
 	return ch.plan(all, before)
+}
+
+// oneOff is a container of `run` with what it is taken to listen on: what it publishes, and where it runs the command of its
+// service what that declares. A command of its own need not listen.
+func (ch division) oneOff(c pod.Container) pod.Container {
+	c.Listens = nil
+	i := slices.IndexFunc(ch.desired.Containers, func(s pod.Container) bool {
+		return s.Service == c.Service && slices.Equal(s.Command, c.Command) && slices.Equal(s.Entrypoint, c.Entrypoint)
+	})
+	if i < 0 {
+		c.Image = ""
+	} else {
+		c.Listens = slices.Clone(ch.desired.Containers[i].Listens)
+	}
+	for _, p := range c.Ports {
+		c.Listens = append(c.Listens, pod.Listen{Port: p.ContainerPort, Protocol: p.Protocol})
+	}
+	return c
 }
 
 // plan gives cells to all of a pod: where containers and their successors both run, first to both, so that what stays
@@ -180,6 +197,11 @@ func (ch division) settle(planned pod.Spec) {
 		c.Cell = cmp.Or(in[c.Name], pod.DefaultCell)
 		if f := ch.fates[c.Name]; f != nil {
 			f.want.Cell = c.Cell
+		}
+	}
+	for _, name := range ch.names {
+		if f := ch.fates[name]; f.want.OneOff { // it is none of the desired
+			f.want.Cell = cmp.Or(in[name], pod.DefaultCell)
 		}
 	}
 }

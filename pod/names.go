@@ -35,6 +35,17 @@ func Capability(name string) (full string, ok bool) {
 	return full, slices.Contains(Capabilities(), full)
 }
 
+// ValidName says whether a container may have a name: as docker has it, a letter or digit, then letters, digits and "_.-".
+func ValidName(name string) bool {
+	for i, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && (i == 0 || !strings.ContainsRune("_.-", r)) {
+			return false
+		}
+	}
+	return name != ""
+}
+
 // UlimitNames are the names that a Ulimit can have, those of getrlimit(2), sorted.
 func UlimitNames() []string {
 	return []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",

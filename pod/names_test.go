@@ -41,3 +41,14 @@ func TestNamesSorted(t *testing.T) {
 		}
 	}
 }
+
+func TestValidName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a": true, "9": true, "shop-web-1": true, "My_db.example": true,
+		"": false, "-a": false, ".": false, "_x": false, "foo bar": false, "a/b": false, "../x": false, "dé": false,
+	} {
+		if got := pod.ValidName(name); got != want {
+			t.Errorf("%q is %v, want %v", name, got, want)
+		}
+	}
+}

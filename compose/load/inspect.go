@@ -10,6 +10,7 @@ import (
 
 	"github.com/pcompose/pcompose/compose"
 	"github.com/pcompose/pcompose/compose/graph"
+	"github.com/pcompose/pcompose/pod"
 )
 
 // inspector checks a model, and takes the digests of the files it is of.
@@ -95,6 +96,9 @@ func (in *inspector) service(s types.ServiceConfig) {
 	}
 	if s.GetScale() > 1 && s.ContainerName != "" {
 		in.at(path+".container_name", fmt.Sprintf("%d replicas cannot have one name", s.GetScale()), "remove container_name, or scale to 1")
+	}
+	if s.ContainerName != "" && !pod.ValidName(s.ContainerName) {
+		in.at(path+".container_name", fmt.Sprintf("%q is no name of a container", s.ContainerName), "begin it with a letter or digit, and go on with those and _ . -")
 	}
 	in.limits(s, path)
 	mountedTwice(in, s, path)

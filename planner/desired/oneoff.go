@@ -51,17 +51,15 @@ func Run(project *compose.Project, opts Options, one OneOff) (pod.Spec, pod.Cont
 		return spec, pod.Container{}, compose.Problems{{Message: fmt.Sprintf("no such service: %q", one.Service),
 			Hint: compose.DidYouMean(one.Service, slices.Collect(maps.Keys(project.Model.Services)))}}
 	}
+	if one.Name != "" && !pod.ValidName(one.Name) {
+		return spec, pod.Container{}, fmt.Errorf("--name: %q is no name of a container: begin it with a letter or digit, and go on with those and _ . -", one.Name)
+	}
 	t := &translation{project: project, opts: opts, graph: graph.New(project.Model), volumes: map[string]pod.Volume{}}
 	t.choose()
 	if s, err = one.over(s); err != nil {
 		return spec, pod.Container{}, err
 	}
 	c := one.container(t, s)
-	for _, in := range spec.Containers {
-		if in.Service == c.Service {
-			c.Cell = in.Cell
-		}
-	}
 	for _, key := range slices.Sorted(maps.Keys(t.volumes)) {
 		if v := t.volumes[key]; !slices.ContainsFunc(spec.Volumes, func(o pod.Volume) bool { return o.Name == v.Name }) {
 			spec.Volumes = append(spec.Volumes, v)
