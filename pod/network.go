@@ -117,8 +117,10 @@ type Link struct {
 	IPv6      string   `json:",omitempty"`
 	LinkLocal []string `json:",omitempty"`
 	MAC       string   `json:",omitempty"`
-	// Default marks the link with the default route.
-	Default bool `json:",omitempty"`
+	// Default marks the link with the default route of IPv4, Default6 that of IPv6: a container may be on networks that have
+	// only one of them.
+	Default  bool `json:",omitempty"`
+	Default6 bool `json:",omitempty"`
 }
 
 // Topology is the network of a pod as planned: its cells, the networks between them, and who is in which.

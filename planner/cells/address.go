@@ -194,28 +194,40 @@ func links(c pod.Cell, spec pod.Spec) []pod.Link {
 		}
 		all = append(all, l)
 	}
-	if way := wayOut(attached, spec.Networks); way != "" && c.Name != pod.DefaultCell {
-		all[slices.IndexFunc(all, func(l pod.Link) bool { return l.Network == way })].Default = true
+	if c.Name != pod.DefaultCell {
+		way4 := wayOut(attached, spec.Networks, func(n pod.Network) bool { return !n.NoIPv4 })
+		way6 := wayOut(attached, spec.Networks, func(n pod.Network) bool { return n.IPv6 })
+		for i := range all {
+			all[i].Default, all[i].Default6 = all[i].Network == way4, all[i].Network == way6
+		}
 	}
 	slices.SortFunc(all, func(a, b pod.Link) int { return strings.Compare(a.Network, b.Network) })
 	return all
 }
 
-// wayOut is the network with the default route: the highest gw_priority, then the first by name; none that is
-// internal has one.
-func wayOut(attached []pod.Attachment, networks []pod.Network) string {
-	best := -1
-	for i, a := range attached {
-		internal := slices.ContainsFunc(networks, func(n pod.Network) bool { return n.Key == a.Network && n.Internal })
-		if internal {
-			continue
+// wayOut is the network with the default route of the family that networks have: as with docker the highest gw_priority, then one
+// that has both families, then the first by name; none that is internal has one. "" is no such network.
+func wayOut(attached []pod.Attachment, networks []pod.Network, has func(pod.Network) bool) string {
+	network := func(key string) pod.Network {
+		if i := slices.IndexFunc(networks, func(n pod.Network) bool { return n.Key == key }); i >= 0 {
+			return networks[i]
 		}
-		if best < 0 || cmp.Or(cmp.Compare(a.GatewayPriority, attached[best].GatewayPriority), strings.Compare(attached[best].Network, a.Network)) > 0 {
-			best = i
-		}
+		return pod.Network{Key: key}
 	}
-	if best < 0 {
+	single := func(key string) int { // 0 sorts networks of both families before others
+		if n := network(key); n.NoIPv4 || !n.IPv6 {
+			return 1
+		}
+		return 0
+	}
+	ways := slices.DeleteFunc(slices.Clone(attached), func(a pod.Attachment) bool {
+		n := network(a.Network)
+		return n.Internal || !has(n)
+	})
+	if len(ways) == 0 {
 		return ""
 	}
-	return attached[best].Network
+	return slices.MinFunc(ways, func(a, b pod.Attachment) int {
+		return cmp.Or(cmp.Compare(b.GatewayPriority, a.GatewayPriority), cmp.Compare(single(a.Network), single(b.Network)), strings.Compare(a.Network, b.Network))
+	}).Network
 }

@@ -199,6 +199,9 @@ func show(spec pod.Spec, err error) string {
 			if l.Default {
 				b.WriteString(" default")
 			}
+			if l.Default6 {
+				b.WriteString(" default6")
+			}
 			b.WriteString("\n")
 		}
 	}

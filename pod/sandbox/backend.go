@@ -77,20 +77,17 @@ func (s *inside) target(b backend) (target, error) {
 		t.internal = s.layout.shut
 		return t, nil
 	}
-	// The answers go by the default route: so must what they answer to.
-	t.internal = true
-	for _, w := range s.layout.wires {
-		if w.cell != t.cell.name || !t.internal || t.v4.IsValid() && !w.routed {
-			continue
-		}
-		t.v4, t.v6, t.internal = netip.Addr{}, netip.Addr{}, !w.routed
+	wires := slices.DeleteFunc(slices.Clone(s.layout.wires), func(w wire) bool { return w.cell != t.cell.name })
+	t.internal = !slices.ContainsFunc(wires, func(w wire) bool { return len(w.routes) > 0 })
+	for _, w := range wires {
 		for _, a := range w.addrs {
+			a := a.Addr()
 			switch {
-			case a.Addr().IsLinkLocalUnicast():
-			case a.Addr().Is4():
-				t.v4 = a.Addr()
-			default:
-				t.v6 = a.Addr()
+			case a.IsLinkLocalUnicast() || !t.internal && !w.leads(a): // answers go by the default route: so must what they answer to
+			case a.Is4() && !t.v4.IsValid():
+				t.v4 = a
+			case a.Is6() && !t.v6.IsValid():
+				t.v6 = a
 			}
 		}
 	}

@@ -17,7 +17,7 @@ func plan() (cells []pod.Cell, networks []pod.Network, members []pod.Member) {
 	link := func(network, name, v4 string) pod.Link {
 		return pod.Link{Network: network, Interface: name, IPv4: v4 + "/24"}
 	}
-	by := func(l pod.Link) pod.Link { l.Default = true; return l }
+	by := func(l pod.Link) pod.Link { l.Default, l.Default6 = true, l.IPv6 != ""; return l }
 	six := func(l pod.Link, v6 string) pod.Link { l.IPv6 = v6 + "/64"; return l }
 	cells = []pod.Cell{
 		{Name: pod.DefaultCell, Links: []pod.Link{six(link("front", "", "10.210.1.2"), "fd00:1::2")}},

@@ -52,8 +52,8 @@ type wire struct {
 	mtu      int
 	addrs    []netip.Prefix
 	gateways []netip.Addr
-	// routed wires have the cell's default routes.
-	routed bool
+	// routes are those of the gateways by which the cell's default routes go, one a family.
+	routes []netip.Addr
 	// statics are the routes by this wire, refused those of the cell's networks by which nothing is sent.
 	statics, refused []static
 }
@@ -232,8 +232,18 @@ func (l *layout) link(first bool, cell string, k pod.Link, b *bridge) error {
 		mac = hardwareAddress(cell, b.network)
 	}
 	l.wires = append(l.wires, wire{cell: cell, bridge: b.name, port: portName(cell, b.network), name: k.Interface, mac: mac,
-		mtu: b.mtu, addrs: addrs, gateways: gateways, routed: k.Default && !b.internal})
+		mtu: b.mtu, addrs: addrs, gateways: gateways, routes: slices.DeleteFunc(slices.Clone(gateways), func(g netip.Addr) bool { return b.internal || !isWayOut(k, g) })})
 	return nil
+}
+
+// isWayOut says whether the default route of a gateway's family goes by a link.
+func isWayOut(k pod.Link, gateway netip.Addr) bool {
+	return k.Default && gateway.Is4() || k.Default6 && gateway.Is6()
+}
+
+// leads says whether the cell's default route of an address's family goes by a wire.
+func (w wire) leads(a netip.Addr) bool {
+	return slices.ContainsFunc(w.routes, func(g netip.Addr) bool { return g.Is4() == a.Is4() })
 }
 
 // linkLocal reads a further address; as docker has it, of 16 or 64 bits where no length is given.

@@ -85,18 +85,18 @@ func settleRoutes(h *netlink.Handle, link netlink.Link, b bridge) error {
 	return nil
 }
 
-// settleDefault gives the cell its default routes by a wire, or takes those by this wire away.
+// settleDefault gives the cell its default routes by a wire, and takes others by this wire away.
 func settleDefault(h *netlink.Handle, link netlink.Link, w wire) error {
-	if w.routed {
-		for _, g := range w.gateways {
-			r := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: g.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
-			if err := h.RouteReplace(r); err != nil {
-				return fmt.Errorf("cannot add default route by %s: %w", g, err)
-			}
+	for _, g := range w.routes {
+		r := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: g.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
+		if err := h.RouteReplace(r); err != nil {
+			return fmt.Errorf("cannot add default route by %s: %w", g, err)
 		}
-		return nil
 	}
-	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+	for family, any := range map[int]netip.Addr{unix.AF_INET: netip.IPv4Unspecified(), unix.AF_INET6: netip.IPv6Unspecified()} {
+		if w.leads(any) {
+			continue
+		}
 		have, err := h.RouteList(link, family)
 		if err != nil {
 			return fmt.Errorf("cannot list routes: %w", err)
