@@ -41,8 +41,9 @@ type bundle struct {
 
 // bundle is the bundle of a container.
 func (p *Project) bundle(r state.Record) *bundle {
-	if r.Container.Isolation.UTS == pod.NamespaceHost {
-		// What is asked of the kernel inside is the host's name; without one the container has its own.
+	if r.Container.Isolation.UTS == pod.NamespaceHost || r.Container.NetworkMode == pod.NetworkHost && r.Container.Hostname == "" {
+		// What is asked of the kernel inside is the host's name; without one the container has its own. Agents that look at the
+		// host's network report under its name: docker gives it to them too.
 		r.Container.Hostname, _ = os.Hostname()
 	}
 	return &bundle{project: p, record: r, dir: p.engine.state.BundleDir(p.name, r.ID)}

@@ -56,9 +56,11 @@ func HostResolvers(root string) []netip.AddrPort {
 // Seen is a container as those of a cell see it.
 type Seen struct {
 	Container pod.Container
-	Addrs     []netip.Addr
-	// Networks are those that both are on, by key.
+	// Addrs are its addresses on the first of the networks.
+	Addrs []netip.Addr
+	// Networks are those that both are on, by key, and On its addresses on each of them.
 	Networks []string
+	On       [][]netip.Addr
 }
 
 // Names are the names that a container is found by, beside its hostname: a service is known by the containers that `up`
@@ -77,7 +79,12 @@ func (s Seen) Names() []string {
 	return names
 }
 
-// See says at which addresses a container in a cell sees others: at their link to the first common network that tells names, in
+// At is the container as it is seen on the i-th of the networks alone.
+func (s Seen) At(i int) Seen {
+	return Seen{Container: s.Container, Addrs: s.On[i], Networks: s.Networks[i : i+1], On: s.On[i : i+1]}
+}
+
+// See says at which addresses a container in a cell sees others: at their links to the common networks that tell names, in
 // a cell without links at the loopback, and without such a network not at all.
 func See(cell string, topology pod.Topology, others []pod.Container) []Seen {
 	mine := linksOf(topology, cell)
@@ -99,7 +106,7 @@ func atLoopback(t pod.Topology, c pod.Container) Seen {
 	s := Seen{Container: c, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 	for _, a := range c.Networks {
 		if !nameless(t, a.Network) {
-			s.Networks = append(s.Networks, a.Network)
+			s.Networks, s.On = append(s.Networks, a.Network), append(s.On, s.Addrs)
 		}
 	}
 	return s
@@ -112,12 +119,16 @@ func overLinks(t pod.Topology, c pod.Container, mine []pod.Link) Seen {
 		if nameless(t, l.Network) || !slices.ContainsFunc(mine, func(m pod.Link) bool { return m.Network == l.Network }) {
 			continue
 		}
-		s.Networks = append(s.Networks, l.Network)
+		var addrs []netip.Addr
 		for _, text := range []string{l.IPv4, l.IPv6} {
-			if p, err := netip.ParsePrefix(text); err == nil && len(s.Networks) == 1 {
-				s.Addrs = append(s.Addrs, p.Addr())
+			if p, err := netip.ParsePrefix(text); err == nil {
+				addrs = append(addrs, p.Addr())
 			}
 		}
+		s.Networks, s.On = append(s.Networks, l.Network), append(s.On, addrs)
+	}
+	if len(s.On) > 0 {
+		s.Addrs = s.On[0]
 	}
 	return s
 }

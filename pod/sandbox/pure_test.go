@@ -108,11 +108,17 @@ func TestResolvConf(t *testing.T) {
 	here := netip.MustParseAddr("127.0.0.11")
 	for _, test := range []struct {
 		servers, asks []string
+		options       []string
 		want          string
 	}{
-		{nil, nil, "127.0.0.11"}, {[]string{"9.9.9.9"}, []string{"9.9.9.9"}, "127.0.0.11"}, {[]string{"9.9.9.9"}, nil, "9.9.9.9"}, {nil, []string{"9.9.9.9"}, "127.0.0.11"},
+		{want: "127.0.0.11\noptions ndots:0"},
+		{servers: []string{"9.9.9.9"}, asks: []string{"9.9.9.9"}, want: "127.0.0.11\noptions ndots:0"},
+		{servers: []string{"9.9.9.9"}, want: "9.9.9.9"},
+		{asks: []string{"9.9.9.9"}, want: "127.0.0.11\noptions ndots:0"},
+		{options: []string{"timeout:1"}, want: "127.0.0.11\noptions timeout:1 ndots:0"},
+		{options: []string{"ndots:3"}, want: "127.0.0.11\noptions ndots:3"},
 	} {
-		if got := string(ResolvConf(nil, pod.DNS{Servers: test.servers}, here, test.asks)); got != "nameserver "+test.want+"\n" {
+		if got := string(ResolvConf(nil, pod.DNS{Servers: test.servers, Options: test.options}, here, test.asks)); got != "nameserver "+test.want+"\n" {
 			t.Errorf("%v of a cell that asks %v: %s", test.servers, test.asks, got)
 		}
 	}

@@ -36,7 +36,8 @@ func HostResolvConf(root string) ([]byte, error) {
 // ResolvConf is the content of a container's resolv.conf: the host's, with what dns says in place of each part.
 // Servers on the host's loopback, or on one of its links (fe80::1%eth0), cannot be reached from the pod and are
 // left out; when none remains the file says so, and no server is made up. Search ["."] means no search list. A cell with
-// a resolver, at a valid address, has that one in place of the servers that it asks: the host's, or asks.
+// a resolver, at a valid address, has that one in place of the servers that it asks: the host's, or asks. It is asked for names
+// as they are first, where no option says otherwise.
 func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr, asks []string) []byte {
 	r := parseResolv(host)
 	var servers []string
@@ -57,6 +58,10 @@ func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr, asks []string) []
 	if len(dns.Options) > 0 {
 		r.options = dns.Options
 	}
+	if resolver.IsValid() && slices.Equal(servers, []string{resolver.String()}) && !slices.ContainsFunc(r.options, isDots) {
+		// As docker has it: what the pod calls itself is asked before any search domain, where a wildcard would answer.
+		r.options = append(slices.Clone(r.options), "ndots:0")
+	}
 	var b strings.Builder
 	if len(r.search) > 0 && !(len(r.search) == 1 && r.search[0] == ".") {
 		b.WriteString("search " + strings.Join(r.search, " ") + "\n")
@@ -72,6 +77,8 @@ func ResolvConf(host []byte, dns pod.DNS, resolver netip.Addr, asks []string) []
 	}
 	return []byte(b.String())
 }
+
+func isDots(option string) bool { return strings.HasPrefix(option, "ndots:") }
 
 type resolv struct{ servers, search, options []string }
 

@@ -54,7 +54,15 @@ func view(cell string, t pod.Topology, running []pod.Container, ready map[string
 	links := linked(cell, running)
 	for _, seen := range sandbox.See(cell, t, running) {
 		c := seen.Container
-		k := known{container: c.Name, names: lower(slices.Concat(seen.Names(), []string{c.Hostname}, links[c.Name])), addrs: seen.Addrs, ready: ready[c.Name]}
+		own := append([]string{c.Hostname}, links[c.Name]...)
+		k := known{container: c.Name, ready: ready[c.Name]}
+		for i := range seen.Networks {
+			at := seen.At(i)
+			k.places = append(k.places, place{nameOf(t, at.Networks[0]), lower(slices.Concat(at.Names(), own)), at.Addrs})
+		}
+		if len(seen.Networks) == 0 {
+			k.places = []place{{"", lower(slices.Concat(seen.Names(), own)), seen.Addrs}}
+		}
 		if !c.OneOff {
 			k.service, k.listens = c.Service, c.Listens
 		}
@@ -65,6 +73,15 @@ func view(cell string, t pod.Topology, running []pod.Container, ready map[string
 		v.Upstream = func() []netip.AddrPort { return sandbox.HostResolvers("/") }
 	}
 	return v
+}
+
+// nameOf is what a network of the file is called on the machine.
+func nameOf(t pod.Topology, key string) string {
+	i := slices.IndexFunc(t.Networks, func(n pod.Network) bool { return n.Key == key })
+	if i < 0 {
+		return key
+	}
+	return t.Networks[i].Name
 }
 
 // linked are the names that the containers of a cell have for others by themselves, by container.
@@ -83,38 +100,68 @@ func linked(cell string, running []pod.Container) map[string][]string {
 // known is what a view has of a container: no service for one of `run`.
 type known struct {
 	container string
-	names     []string
-	addrs     []netip.Addr
+	places    []place
 	ready     bool
 	service   string
 	listens   []pod.Listen
 }
 
-// viewOf is a view of containers.
+// place is where a container is seen: a network, by what it is called on the machine, and names, lower case, and addresses there.
+type place struct {
+	network string
+	names   []string
+	addrs   []netip.Addr
+}
+
+// viewOf is a view of containers. A name that is known on several networks is that of the first of them: as with docker, who has
+// an alias on one is not mixed with who has it on the other. "web.shop_front" is web on the network shop_front.
 func viewOf(all []known) resolver.View {
 	v := resolver.View{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}, Services: map[string][]resolver.Service{}}
 	answers := readyNames(all)
+	type spot struct {
+		place
+		known
+	}
+	var spots []spot
 	for _, k := range all {
-		for _, name := range k.names {
-			if answers[name] && !k.ready {
-				continue
-			}
-			for _, a := range k.addrs {
-				if !slices.Contains(v.Names[name], a) {
-					v.Names[name] = append(v.Names[name], a)
-				}
-			}
-		}
-		for _, a := range k.addrs {
-			if !a.IsLoopback() {
-				v.Pointers[a] = k.container
-			}
+		for _, p := range k.places {
+			spots = append(spots, spot{p, k})
 		}
 		if k.service != "" && (k.ready || !answers[strings.ToLower(k.service)]) {
 			k.tellServices(v)
 		}
 	}
+	slices.SortStableFunc(spots, func(a, b spot) int { return strings.Compare(a.network, b.network) })
+	first := map[string]string{} // the network of each name
+	for _, s := range spots {
+		for _, name := range s.names {
+			if answers[name] && !s.ready {
+				continue
+			}
+			if on, ok := first[name]; !ok || on == s.network {
+				first[name] = s.network
+				tell(v, name, s.addrs)
+			}
+			if s.network != "" {
+				tell(v, name+"."+strings.ToLower(s.network), s.addrs)
+			}
+		}
+		for _, a := range s.addrs {
+			if !a.IsLoopback() {
+				v.Pointers[a] = s.container
+			}
+		}
+	}
 	return v
+}
+
+// tell adds addresses to a name.
+func tell(v resolver.View, name string, addrs []netip.Addr) {
+	for _, a := range addrs {
+		if !slices.Contains(v.Names[name], a) {
+			v.Names[name] = append(v.Names[name], a)
+		}
+	}
 }
 
 // tellServices adds the SRV records of what a container listens on.
@@ -129,8 +176,10 @@ func (k known) tellServices(v resolver.View) {
 func readyNames(all []known) map[string]bool {
 	names := map[string]bool{}
 	for _, k := range all {
-		for _, name := range k.names {
-			names[name] = names[name] || k.ready
+		for _, p := range k.places {
+			for _, name := range p.names {
+				names[name] = names[name] || k.ready
+			}
 		}
 	}
 	return names

@@ -134,13 +134,17 @@ func resident(c pod.Container, network pod.Network, t pod.Topology) (hub.Residen
 // elsewhere is what a cell knows of the containers of other pods, those on its shared networks; links has further names by
 // container.
 func (n *network) elsewhere(cell string, links map[string][]string) func() resolver.View {
-	var seats []hub.Seat
+	type seat struct {
+		hub.Seat
+		network string
+	}
+	var seats []seat
 	for _, s := range n.shared() {
 		linked := func(c pod.Cell) bool {
 			return c.Name == cell && slices.ContainsFunc(c.Links, func(l pod.Link) bool { return l.Network == s.Key })
 		}
 		if slices.ContainsFunc(n.pod.Topology.Cells, linked) {
-			seats = append(seats, n.seat(s.Name))
+			seats = append(seats, seat{n.seat(s.Name), s.Name})
 		}
 	}
 	if len(seats) == 0 {
@@ -150,7 +154,8 @@ func (n *network) elsewhere(cell string, links map[string][]string) func() resol
 		var all []known
 		for _, s := range seats {
 			for _, r := range s.Residents() {
-				all = append(all, known{r.Container, lower(slices.Concat(r.Names, links[r.Container])), r.Addrs, r.Ready, r.Service, r.Listens})
+				at := []place{{s.network, lower(slices.Concat(r.Names, links[r.Container])), r.Addrs}}
+				all = append(all, known{r.Container, at, r.Ready, r.Service, r.Listens})
 			}
 		}
 		return viewOf(all)

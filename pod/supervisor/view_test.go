@@ -62,6 +62,45 @@ func TestViewOfReplicas(t *testing.T) {
 	}
 }
 
+// TestViewOfNetworks: a name that several networks have is that of the first of them; with the name of a network behind it it
+// is that of this network; and every address that is seen has a name.
+func TestViewOfNetworks(t *testing.T) {
+	both := func(a, b string) []pod.Link {
+		return []pod.Link{{Network: "a", IPv4: "10.89.0." + a + "/24"}, {Network: "b", IPv4: "10.89.1." + b + "/24", IPv6: "fd00::" + b + "/64"}}
+	}
+	topology := pod.Topology{
+		Cells: []pod.Cell{
+			{Name: "default", Links: both("2", "2")},
+			{Name: "db", Links: both("3", "3")},
+			{Name: "pool-a", Links: both("4", "4")[:1]},
+			{Name: "pool-b", Links: both("5", "5")[1:]},
+		},
+		Networks: []pod.Network{{Key: "a", Name: "Pct_a"}, {Key: "b", Name: "pct_b"}},
+	}
+	on := func(name, cell string, attached ...pod.Attachment) pod.Container {
+		return pod.Container{Name: "p-" + name + "-1", Service: name, Replica: 1, Cell: cell, Networks: attached}
+	}
+	v := view("default", topology, []pod.Container{
+		on("db", "db", pod.Attachment{Network: "a"}, pod.Attachment{Network: "b", Aliases: []string{"store"}}),
+		on("one", "pool-a", pod.Attachment{Network: "a", Aliases: []string{"pool"}}),
+		on("two", "pool-b", pod.Attachment{Network: "b", Aliases: []string{"pool"}}),
+	}, nil)
+	for name, want := range map[string][]string{
+		"db": {"10.89.0.3"}, "db.pct_a": {"10.89.0.3"}, "p-db-1.pct_b": {"10.89.1.3", "fd00::3"}, "db.b": nil,
+		"store": {"10.89.1.3", "fd00::3"}, "store.pct_a": nil, "store.pct_b": {"10.89.1.3", "fd00::3"},
+		"pool": {"10.89.0.4"}, "pool.pct_b": {"10.89.1.5", "fd00::5"},
+	} {
+		if got := addresses(v, name); !slices.Equal(got, want) {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	for _, ip := range []string{"10.89.0.3", "10.89.1.3", "fd00::3"} {
+		if got := v.Pointers[netip.MustParseAddr(ip)]; got != "p-db-1" {
+			t.Errorf("%s is called %q", ip, got)
+		}
+	}
+}
+
 func addresses(v resolver.View, name string) []string {
 	var all []string
 	for _, a := range v.Names[name] {
