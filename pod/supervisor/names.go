@@ -146,11 +146,7 @@ func viewOf(all []known) resolver.View {
 				tell(v, name+"."+strings.ToLower(s.network), s.addrs)
 			}
 		}
-		for _, a := range s.addrs {
-			if !a.IsLoopback() {
-				v.Pointers[a] = s.container
-			}
-		}
+		point(v, s.addrs, s.container)
 	}
 	return v
 }
@@ -160,6 +156,15 @@ func tell(v resolver.View, name string, addrs []netip.Addr) {
 	for _, a := range addrs {
 		if !slices.Contains(v.Names[name], a) {
 			v.Names[name] = append(v.Names[name], a)
+		}
+	}
+}
+
+// point adds the name of addresses; those of loopback are everybody's.
+func point(v resolver.View, addrs []netip.Addr, container string) {
+	for _, a := range addrs {
+		if !a.IsLoopback() {
+			v.Pointers[a] = container
 		}
 	}
 }
