@@ -287,3 +287,18 @@ func BenchmarkConfigJSON(b *testing.B) {
 		}
 	}
 }
+
+// TestDomainname: the sysctl is only for who may write it.
+func TestDomainname(t *testing.T) {
+	for _, rootless := range []bool{false, true} {
+		in := Input{Container: pod.Container{Name: "c", Command: []string{"x"}, Domainname: "example.org"}}
+		in.Host.Rootless = rootless
+		spec, _, err := Spec(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sysctl := spec.Linux.Sysctl["kernel.domainname"]; (sysctl == "") != rootless || (spec.Domainname != "") != rootless {
+			t.Errorf("rootless %v: the sysctl is %q, the field %q", rootless, sysctl, spec.Domainname)
+		}
+	}
+}

@@ -21,6 +21,10 @@ func (b *builder) sysctls() error {
 	case b.c.Domainname == "":
 	case b.c.Isolation.UTS != "":
 		return fmt.Errorf("domainname %q: it would change the UTS namespace that uts: shares", b.c.Domainname)
+	case b.in.confined():
+		// The sysctl is the host's root's to write, in any namespace (kernel/utsname_sysctl.c). A runtime that does not know the
+		// field leaves the domain out of uname(2); hostname -f has it from the hosts file.
+		b.spec.Domainname = b.c.Domainname
 	default:
 		// The specification's domainname field is not known to runc 1.1 and crun 1.8.
 		set["kernel.domainname"] = b.c.Domainname
