@@ -124,7 +124,7 @@ func (b *Builder) Build(ctx context.Context, build pod.Build, report func(pod.Bu
 	})
 	defer stop()
 	store := newWitness(b.cfg.Store)
-	id, _, err = imagebuildah.BuildDockerfiles(ctx, store, options, order.file.path)
+	id, _, err = imagebuildah.BuildDockerfiles(ctx, store, options, order.adapted)
 	if err != nil && ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
@@ -165,6 +165,8 @@ type order struct {
 	// remote says that the context is somebody else's: its links must not lead out of it.
 	remote bool
 	file   *dockerfile
+	// adapted is the path of the Dockerfile that buildah reads.
+	adapted string
 	// contexts are additional ones by name, as folders.
 	folders map[string]string
 }
@@ -188,7 +190,10 @@ func (o *order) prepare(ctx context.Context) error {
 			return fmt.Errorf("additional context %q: %w", name, err)
 		}
 	}
-	o.file, err = o.readDockerfile()
+	if o.file, err = o.readDockerfile(); err != nil {
+		return err
+	}
+	o.adapted, err = o.adapt()
 	return err
 }
 

@@ -17,7 +17,7 @@ import (
 
 // dockerfile is a Dockerfile that was read.
 type dockerfile struct {
-	// path is where buildah reads it, name how the user knows it.
+	// path is where it is, name how the user knows it.
 	path, name string
 	// stages have the instructions of each, FROM first; ahead are those before the first FROM.
 	stages [][]*parser.Node
@@ -141,9 +141,13 @@ func meant(word string) string {
 	return ""
 }
 
-// has says whether a stage of that name, or number, is there.
-func (f *dockerfile) has(target string) bool {
-	return slices.ContainsFunc(f.stages, func(s []*parser.Node) bool { return strings.EqualFold(stageName(s), target) })
+// has says whether a stage of that name is there, and how FROM writes it: case does not count.
+func (f *dockerfile) has(target string) (name string, ok bool) {
+	i := slices.IndexFunc(f.stages, func(s []*parser.Node) bool { return strings.EqualFold(stageName(s), target) })
+	if i < 0 {
+		return target, false
+	}
+	return stageName(f.stages[i]), true
 }
 
 // stageName is the name that FROM gives a stage; "" for none.

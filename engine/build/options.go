@@ -28,7 +28,7 @@ func (o *order) options(ctx context.Context, out *output) (define.BuildOptions, 
 	options := define.BuildOptions{
 		ContextDirectory: o.context, ContainerSuffix: suffix(o.shop.id),
 		PullPolicy: define.PullIfMissing, SystemContext: &sys, SignaturePolicyPath: sys.SignaturePolicyPath,
-		Args: b.Args, Output: b.Image(), AdditionalTags: b.Tags[1:], Target: b.Target, Labels: pairs(b.Labels),
+		Args: b.Args, Output: b.Image(), AdditionalTags: b.Tags[1:], Labels: pairs(b.Labels),
 		// OCI has no health check, shell or on-build: docker's format keeps what a Dockerfile may say.
 		OutputFormat: define.Dockerv2ImageManifest,
 		Layers:       true, NoCache: b.NoCache, RemoveIntermediateCtrs: true, ForceRmIntermediateCtrs: true,
@@ -56,7 +56,9 @@ func (o *order) options(ctx context.Context, out *output) (define.BuildOptions, 
 		}
 		options.AdditionalBuildContexts[name] = &define.AdditionalBuildContext{Value: o.folders[name]}
 	}
-	if b.Target != "" && !o.file.has(b.Target) {
+	target, ok := o.file.has(b.Target)
+	options.Target = target
+	if b.Target != "" && !ok {
 		if n, err := strconv.Atoi(b.Target); err != nil || n < 0 || n >= len(o.file.stages) {
 			return options, fmt.Errorf("%s: there is no stage %q", o.file.name, b.Target)
 		}
@@ -68,7 +70,7 @@ func (o *order) options(ctx context.Context, out *output) (define.BuildOptions, 
 		sum := sha256.Sum256([]byte(how))
 		options.UnsetLabels = []string{"pcompose.run." + hex.EncodeToString(sum[:6])}
 	}
-	return options, errors.Join(o.place(ctx, &options), o.run(options.CommonBuildOpts), o.caches(&options))
+	return options, errors.Join(o.ignore(&options), o.place(ctx, &options), o.run(options.CommonBuildOpts), o.caches(&options))
 }
 
 // runtimeArgs come before the commands that buildah gives the OCI runtime.

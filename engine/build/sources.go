@@ -123,7 +123,7 @@ func (r reading) lasting(word string) bool {
 	if err != nil {
 		return false
 	}
-	if name == "" || r.file.has(name) {
+	if _, stage := r.file.has(name); stage || name == "" {
 		return true
 	}
 	if image, ok := strings.CutPrefix(r.build.Contexts[name], imagePrefix); ok {
