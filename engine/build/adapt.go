@@ -14,15 +14,18 @@ import (
 	"github.com/openshift/imagebuilder/dockerfile/parser"
 )
 
-// adaptation writes a Dockerfile anew for buildah, where that does otherwise than docker what an instruction says; the instructions
-// keep their number and lines.
+// adaptation writes a Dockerfile anew for buildah, where that does otherwise than docker what an instruction says.
 type adaptation struct {
 	*dockerfile
 	privileged bool
 	lines      []string
-	// shells are what SHELL says at the end of each stage; nil for the image's own.
-	shells  [][]string
-	changed bool
+	changed    bool
+}
+
+// setting is what SHELL and USER say where an instruction is; nothing where they are the image's own.
+type setting struct {
+	shell []string
+	user  string
 }
 
 // adapt is the path of the Dockerfile for buildah.
@@ -30,50 +33,87 @@ func (o *order) adapt() (string, error) {
 	a := &adaptation{dockerfile: o.file, privileged: o.build.Privileged, lines: strings.Split(string(o.file.text), "\n")}
 	var errs []error
 	r := reading{o, o.file.arguments(o.build.Args)}
+	var ends []setting
 	for i, stage := range o.file.stages {
-		var shell []string
+		var now setting
 		if base := r.stage(first(wordsOf(stage[0])), i); base >= 0 {
-			shell = a.shells[base]
+			now = ends[base]
 		}
-		for _, n := range stage {
-			var err error
-			if shell, err = a.instruction(n, shell); err != nil {
+		var adapted []*parser.Node
+		for j, n := range stage {
+			if err := a.instruction(n, &now); err != nil {
 				errs = append(errs, a.at(n, err))
 			}
+			adapted = append(adapted, n)
+			if strings.EqualFold(n.Value, command.Workdir) && lost(stage[j+1:], now.user, i == len(o.file.stages)-1) {
+				adapted = append(adapted, a.keep(n))
+			}
 		}
-		a.shells = append(a.shells, shell)
+		ends, o.file.stages[i] = append(ends, now), adapted
 	}
 	if err := errors.Join(errs...); err != nil || !a.changed {
 		return o.file.path, err
+	}
+	if err := os.MkdirAll(filepath.Join(o.dir, nothing), 0o700); err != nil {
+		return "", err
 	}
 	path := filepath.Join(o.dir, "Dockerfile.adapted")
 	return path, os.WriteFile(path, []byte(strings.Join(a.lines, "\n")), 0o600)
 }
 
-// instruction adapts one, and says which shell holds after it.
-func (a *adaptation) instruction(n *parser.Node, shell []string) ([]string, error) {
+// instruction adapts one, and notes what it says for those after it.
+func (a *adaptation) instruction(n *parser.Node, now *setting) error {
+	words := wordsOf(n)
 	switch strings.ToLower(n.Value) {
 	case command.Shell:
-		return wordsOf(n), nil
+		now.shell = words
+	case command.User:
+		now.user = first(words)
 	case command.Cmd, command.Entrypoint:
 		// imagebuilder 1.2.21 takes /bin/sh for what is no list, whatever SHELL says (dispatchers.go: cmd, entrypoint).
-		if words := wordsOf(n); len(shell) > 0 && !n.Attributes["json"] && len(words) == 1 {
-			list, err := json.Marshal(append(slices.Clone(shell), words...))
+		if len(now.shell) > 0 && !n.Attributes["json"] && len(words) == 1 {
+			list, err := json.Marshal(append(slices.Clone(now.shell), words...))
 			a.replace(n, strings.ToUpper(n.Value)+" "+string(list))
-			return shell, err
+			return err
 		}
 	case command.Expose:
-		words, err := ports(wordsOf(n))
+		list, err := ports(words)
 		if err != nil {
-			return shell, err
+			return err
 		}
-		if !slices.Equal(words, wordsOf(n)) {
-			a.replace(n, "EXPOSE "+strings.Join(words, " "))
+		if !slices.Equal(list, words) {
+			a.replace(n, "EXPOSE "+strings.Join(list, " "))
 		}
 	case command.Run:
-		return shell, a.run(n)
+		return a.run(n)
 	}
-	return shell, nil
+	return nil
+}
+
+// lost says whether the folder that WORKDIR makes is made by nobody, or by root, as buildah has it: it forgets what changed
+// where a layer does not follow (stage_executor.go: stepRequiresLayer). RUN makes it as it should be, and where root is the
+// user, so do COPY and who starts the image.
+func lost(rest []*parser.Node, user string, last bool) bool {
+	root := slices.Contains([]string{"", "root", "0", "root:root", "0:0"}, user)
+	for _, n := range rest {
+		switch strings.ToLower(n.Value) {
+		case command.Run, command.Workdir:
+			return false
+		case command.Copy, command.Add:
+			return !root
+		}
+	}
+	return !root || !last
+}
+
+// nothing is the name of an additional context without a file.
+const nothing = "pcompose-nothing"
+
+// keep adds a layer to a WORKDIR, by a COPY of nothing; to users it is still the WORKDIR.
+func (a *adaptation) keep(n *parser.Node) *parser.Node {
+	a.lines[n.EndLine-1] += "\nCOPY --from=" + nothing + " . /"
+	a.changed = true
+	return &parser.Node{Value: command.Copy, Original: n.Original, StartLine: n.StartLine, EndLine: n.EndLine, Attributes: map[string]bool{nothing: true}}
 }
 
 // ports are ranges of EXPOSE one by one, as docker keeps them. Words with variables stay as they are.

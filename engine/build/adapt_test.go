@@ -24,6 +24,12 @@ func TestAdapt(t *testing.T) {
 				"ENTRYPOINT [\"/bin/bash\",\"-ec\",\"z\"]\nFROM b\nCMD sh\nFROM one\nCMD [\"/bin/bash\",\"-ec\",\"bash\"]\n",
 		},
 		{text: "ARG S=one\nFROM a AS one\nSHELL [\"s\"]\nFROM ${S}\nCMD x\n", want: "ARG S=one\nFROM a AS one\nSHELL [\"s\"]\nFROM ${S}\nCMD [\"s\",\"x\"]\n"},
+		{text: "FROM a\nWORKDIR /w\nCOPY x .\nUSER u\nWORKDIR v\nRUN x\nUSER root\nWORKDIR /x\n"},
+		{
+			text: "FROM a AS one\nUSER u:g\nWORKDIR /w\\\n/v\nADD x .\nWORKDIR /last\nFROM one\nWORKDIR /x\nCMD x\n",
+			want: "FROM a AS one\nUSER u:g\nWORKDIR /w\\\n/v\nCOPY --from=pcompose-nothing . /\nADD x .\nWORKDIR /last\nCOPY --from=pcompose-nothing . /\n" +
+				"FROM one\nWORKDIR /x\nCOPY --from=pcompose-nothing . /\nCMD x\n",
+		},
 		{text: "FROM a\nEXPOSE 80 90/udp $P 1.2.3.4:5:6\n"},
 		{text: "FROM a\nEXPOSE 80-82 \\\n 7-8/udp $P-$Q\nRUN x\n", want: "FROM a\nEXPOSE 80 81 82 7/udp 8/udp $P-$Q\n\nRUN x\n"},
 		{text: "FROM a\nEXPOSE 80\nEXPOSE http\n", want: `Dockerfile:3: EXPOSE http: "http" is no port: write a number or a range, as in 8000-8010/udp`},

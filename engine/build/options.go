@@ -35,7 +35,7 @@ func (o *order) options(ctx context.Context, out *output) (define.BuildOptions, 
 		Out: out.stdout(), Err: out.stderr(), ReportWriter: out.pulls(),
 		Isolation: define.IsolationOCI, Runtime: o.cfg.Runtime.Path, RuntimeArgs: runtimeArgs(o.cfg.Runtime, runtimeDir(o.dir)),
 		JobSemaphore:            semaphore.NewWeighted(1),
-		AdditionalBuildContexts: map[string]*define.AdditionalBuildContext{},
+		AdditionalBuildContexts: map[string]*define.AdditionalBuildContext{nothing: {Value: filepath.Join(o.dir, nothing)}},
 		CommonBuildOpts: &define.CommonBuildOptions{
 			Memory: b.Memory, HTTPProxy: true, IdentityLabel: types.OptionalBoolFalse,
 		},

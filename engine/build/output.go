@@ -165,6 +165,9 @@ func (o *output) begin(m []string) {
 			s.Text = firstLine(s.node.Original)
 		case i > 0 && i < len(nodes):
 			s.node = nodes[i]
+			if s.node.Attributes[nothing] {
+				s.Text = firstLine(s.node.Original)
+			}
 		}
 	}
 	o.step, o.lines = s, nil

@@ -35,7 +35,7 @@ type receipt struct {
 }
 
 // receiptFormat changes with the meaning of a Key.
-const receiptFormat = "2"
+const receiptFormat = "3"
 
 func receiptDir(cfg Config) string { return filepath.Join(cfg.Root, "build-receipts") }
 
