@@ -192,6 +192,9 @@ func (r *Program) Delete(ctx context.Context, id string, force bool) error {
 	if force {
 		args = []string{"--force", id}
 	}
+	if err := r.uncover(id); err != nil {
+		return fmt.Errorf("cannot delete container %q: %w", id, err)
+	}
 	err := r.simple(ctx, "delete", args...)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -199,6 +202,18 @@ func (r *Program) Delete(ctx context.Context, id string, force bool) error {
 	if err != nil && force && ctx.Err() == nil && r.torn(ctx, id) {
 		if e := os.RemoveAll(filepath.Join(r.cfg.Root, id)); e == nil {
 			return nil
+		}
+	}
+	return err
+}
+
+// uncover takes away the mounts that killed processes of runc before 1.2 have left in a container's directory, which could not be
+// removed with them: each mounts its own binary there for a moment, to have a copy that cannot be written to (CVE-2019-5736).
+func (r *Program) uncover(id string) error {
+	left, err := filepath.Glob(filepath.Join(r.cfg.Root, id, "runc.*"))
+	for _, path := range left {
+		if e := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); !errors.Is(e, unix.EINVAL) && !errors.Is(e, unix.ENOENT) { // no mount any more
+			err = errors.Join(err, e)
 		}
 	}
 	return err

@@ -18,13 +18,13 @@ const (
 	// turnSeconds is how long each measurement sends, turnsOfRun how often it is done in a round.
 	turnSeconds = "0.4"
 	turnsOfRun  = 6
-	// flowPort is the first contender's published port, of the range that nothing is given from.
+	// flowPort is the first contender's first published port, of the range that nothing is given from; each has two.
 	flowPort = 18461
 )
 
 // ways are what throughput is measured on.
 func ways() []string {
-	return []string{"cell to cell", "published port", "localhost port", "from a neighbour"}
+	return []string{"cell to cell", "published port", "localhost port", "from a neighbour", "further cell", "its neighbour"}
 }
 
 // throughput prints how fast bytes get from a container to another, and from the host and a machine beside it through a published
@@ -45,7 +45,7 @@ func throughput(dir string, o options, contenders []*contender) error {
 	}
 	var flows []flow
 	for i, c := range contenders {
-		f, err := c.startFlow(dir, host, flowPort+i)
+		f, err := c.startFlow(dir, host, flowPort+2*i)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -88,25 +88,30 @@ type flow struct {
 	ways [][]string
 }
 
-// startFlow brings a project of two containers up.
+// startFlow brings a project of three containers up: a server where a pod has one that publishes a port, in its first cell, and
+// one in a cell of its own, which others reach through the first.
 func (c *contender) startFlow(dir, host string, port int) (flow, error) {
 	f, program := flow{contender: c, file: filepath.Join(dir, fmt.Sprintf("flows%d", port), "compose.yaml")}, filepath.Join(dir, "flow")
-	// What a pod would put into one namespace is to be measured in two, as docker has it.
-	service := "    image: docker.io/library/busybox:latest\n    x-pcompose: {network: own}\n    volumes: [\"" + program + ":/flow:ro\"]\n"
-	err := writeFile(f.file, "services:\n  server:\n"+service+"    command: [/flow, serve, \":5001\"]\n"+
-		fmt.Sprintf("    ports: [\"%d:5001\"]\n", port)+"  client:\n"+service+"    command: sleep infinity\n")
+	image := "    image: docker.io/library/busybox:latest\n    volumes: [\"" + program + ":/flow:ro\"]\n"
+	server := func(port int) string {
+		return image + fmt.Sprintf("    command: [/flow, serve, \":5001\"]\n    ports: [\"%d:5001\"]\n", port)
+	}
+	own := "    x-pcompose: {network: own}\n"
+	err := writeFile(f.file, "services:\n  server:\n"+server(port)+"  further:\n"+server(port+1)+own+"  client:\n"+image+own+"    command: sleep infinity\n")
 	if err != nil {
 		return f, err
 	}
 	if _, err := c.compose(f.file, "up", "-d"); err != nil {
 		return f, err
 	}
-	inside := append(slices.Clone(c.argv), "-f", f.file, "-p", project(f.file), "exec", "-T", "client", "/flow", "send", "server:5001")
-	outside := func(host string) []string {
+	inside := append(slices.Clone(c.argv), "-f", f.file, "-p", project(f.file), "exec", "-T", "client", "/flow", "send", "further:5001")
+	outside := func(host string, port int) []string {
 		return []string{program, "send", net.JoinHostPort(host, strconv.Itoa(port))}
 	}
-	f.ways = [][]string{slices.Clip(inside), outside(host), outside("127.0.0.1"),
-		append([]string{"ip", "netns", "exec", neighbour}, outside(neighbourHost)...)}
+	beside := func(port int) []string {
+		return append([]string{"ip", "netns", "exec", neighbour}, outside(neighbourHost, port)...)
+	}
+	f.ways = [][]string{slices.Clip(inside), outside(host, port), outside("127.0.0.1", port), beside(port), outside(host, port+1), beside(port + 1)}
 	return f, c.until(func() error { _, err := c.rate(append(f.ways[0], "0")); return err })
 }
 
