@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,7 +149,10 @@ func (f *fixture) bundle(tty bool, argv ...string) runtime.CreateOptions {
 	f.must(err)
 	f.must(os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600))
 	f.Cleanup(func() {
-		if err := f.r.Delete(context.Background(), f.id, true); err != nil {
+		stop := reaping(children())
+		err := f.r.Delete(context.Background(), f.id, true)
+		stop()
+		if err != nil {
 			f.Error(err)
 		}
 		f.reapStrangers(0)
@@ -218,17 +222,12 @@ func (f *fixture) reapStrangers(but int) {
 	f.Helper()
 	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
 		left := 0
-		threads, _ := filepath.Glob("/proc/self/task/*/children")
-		for _, file := range threads {
-			text, _ := os.ReadFile(file)
-			for _, field := range strings.Fields(string(text)) {
-				pid, _ := strconv.Atoi(field)
-				if pid == but {
-					continue
-				}
-				if got, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == 0 {
-					left = pid
-				}
+		for _, pid := range children() {
+			if pid == but {
+				continue
+			}
+			if got, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == 0 {
+				left = pid
 			}
 		}
 		if left == 0 {
@@ -241,6 +240,41 @@ func (f *fixture) reapStrangers(but int) {
 			return
 		}
 	}
+}
+
+// children are those of this process.
+func children() (pids []int) {
+	threads, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, file := range threads {
+		text, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// reaping reaps some children when they end, until it is stopped: the first process of a PID namespace has not ended before
+// all in it are reaped (pid_namespaces(7)), those too whose parent is outside.
+func reaping(pids []int) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			pids = slices.DeleteFunc(pids, func(pid int) bool {
+				got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+				return got != 0 || err != nil && !errors.Is(err, unix.EINTR)
+			})
+			select {
+			case <-quit:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
 }
 
 func (f *fixture) wantStatus(want runtime.Status) runtime.State {
